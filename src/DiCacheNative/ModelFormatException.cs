@@ -1,0 +1,41 @@
+namespace DiCacheNative;
+
+/// <summary>
+/// A file of a model (configuration, tokenizer, graph, weights) is missing, cannot be read, or does not say what it must. The message
+/// names the file and what is wrong with it.
+/// </summary>
+public class ModelFormatException : Exception
+{
+    /// <summary>Creates the exception.</summary>
+    public ModelFormatException()
+    {
+    }
+
+    /// <summary>Creates the exception.</summary>
+    /// <param name="message">Which file, what is wrong with it, and what to do about it.</param>
+    public ModelFormatException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>Creates the exception.</summary>
+    /// <param name="message">Which file, what is wrong with it, and what to do about it.</param>
+    /// <param name="innerException">The cause.</param>
+    public ModelFormatException(string message, Exception? innerException)
+        : base(message, innerException)
+    {
+    }
+
+    /// <summary>Creates the exception for a file; its message is "PATH: PROBLEM".</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="problem">What is wrong with it.</param>
+    /// <param name="innerException">The cause.</param>
+    public ModelFormatException(string path, string problem, Exception? innerException = null)
+        : base($"{path}: {problem}", innerException)
+    {
+        Path = path;
+    }
+
+    /// <summary>The file, when one file is to blame.</summary>
+    public string? Path { get; }
+}
