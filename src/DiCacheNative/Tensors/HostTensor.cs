@@ -29,7 +29,7 @@ public readonly unsafe struct HostTensor
     /// <summary>Name for error messages, as in the checkpoint.</summary>
     public string Name { get; }
 
-    /// <summary>Address of the first element; it need not be aligned.</summary>
+    /// <summary>Address of the first element; it need not be aligned. 0 for a tensor that is missing from its checkpoint.</summary>
     public nint Data { get; }
 
     /// <summary>Element type.</summary>
@@ -59,11 +59,14 @@ public readonly unsafe struct HostTensor
         int[] shape = [.. _shape];
         shape[0] = count;
         long row = Count / Math.Max(1, _shape[0]);
-        return new HostTensor(Name, Data + (nint)(start * row * Type.Size()), Type, shape);
+        return new HostTensor(Name, Data == 0 ? 0 : Data + (nint)(start * row * Type.Size()), Type, shape);
     }
 
-    /// <summary>Copies elements [offset, offset + destination.Length) as binary32 (F32, F16, BF16, F64 or integers).</summary>
-    /// <exception cref="ShapeException">The range does not lie inside the tensor.</exception>
+    /// <summary>
+    /// Copies elements [offset, offset + destination.Length) as binary32 (F32, F16, BF16, F64 or integers). Exact for F32 (bit for
+    /// bit), F16 and BF16; other types are rounded to nearest. Different threads may copy different parts.
+    /// </summary>
+    /// <exception cref="ShapeException">The range does not lie inside the tensor, or the tensor stands for a missing one.</exception>
     public void CopyTo(Span<float> destination, long offset = 0)
     {
         if (offset < 0 || offset > Count - destination.Length)
@@ -71,19 +74,12 @@ public readonly unsafe struct HostTensor
             throw new ShapeException($"elements {offset}..{offset + destination.Length} do not lie inside {Name} {ShapeText}");
         }
 
-        byte* source = (byte*)Data + (offset * Type.Size());
-        for (int i = 0; i < destination.Length; i++)
+        if (Data == 0 && !destination.IsEmpty)
         {
-            destination[i] = Type switch
-            {
-                DType.F32 => ReadUnaligned<float>(source, i),
-                DType.BF16 => BitConverter.UInt32BitsToSingle((uint)ReadUnaligned<ushort>(source, i) << 16),
-                DType.F16 => (float)BitConverter.UInt16BitsToHalf(ReadUnaligned<ushort>(source, i)),
-                DType.F64 => (float)ReadUnaligned<double>(source, i),
-                DType.I64 => ReadUnaligned<long>(source, i),
-                _ => ReadUnaligned<int>(source, i),
-            };
+            throw new ShapeException($"{Name} {ShapeText} stands for a missing tensor and holds no values");
         }
+
+        Widening.ToSingle((byte*)Data + (offset * Type.Size()), Type, destination);
     }
 
     /// <summary>All elements as binary32.</summary>
@@ -112,7 +108,4 @@ public readonly unsafe struct HostTensor
 
         return result;
     }
-
-    private static T ReadUnaligned<T>(byte* source, int index)
-        where T : unmanaged => System.Runtime.CompilerServices.Unsafe.ReadUnaligned<T>(source + ((long)index * sizeof(T)));
 }
