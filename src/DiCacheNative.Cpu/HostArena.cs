@@ -1,0 +1,59 @@
+using System.Runtime.InteropServices;
+using DiCacheNative.Backends;
+
+namespace DiCacheNative.Cpu;
+
+/// <summary>Activations in host memory, aligned and zero-filled, outside the managed heap.</summary>
+internal sealed unsafe class HostArena : Arena
+{
+    private nint _memory;
+
+    private HostArena(nint memory, long bytes)
+        : base(memory, bytes)
+    {
+        _memory = memory;
+        GC.AddMemoryPressure(Math.Max(1, bytes));
+    }
+
+    ~HostArena() => Dispose(false);
+
+    /// <summary>Allocates and clears the memory: pages are touched here, not in the first step.</summary>
+    /// <exception cref="BackendException">Not enough memory.</exception>
+    internal static HostArena Create(long bytes, string purpose)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        long free = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (bytes > free)
+        {
+            throw OutOfMemory(bytes, purpose, free);
+        }
+
+        void* memory;
+        try
+        {
+            memory = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, Alignment), Alignment);
+        }
+        catch (OutOfMemoryException)
+        {
+            throw OutOfMemory(bytes, purpose, free);
+        }
+
+        NativeMemory.Clear(memory, (nuint)bytes);
+        return new HostArena((nint)memory, bytes);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        nint memory = Interlocked.Exchange(ref _memory, 0);
+        if (memory != 0)
+        {
+            NativeMemory.AlignedFree((void*)memory);
+            GC.RemoveMemoryPressure(Math.Max(1, Capacity));
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static BackendException OutOfMemory(long bytes, string purpose, long available) => new(
+        $"not enough memory for {purpose}: {bytes:N0} bytes needed, {available:N0} available to this process; lower the resolution, the frame count or the batch size");
+}
