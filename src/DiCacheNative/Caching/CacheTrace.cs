@@ -1,0 +1,56 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace DiCacheNative.Caching;
+
+/// <summary>Cache decisions as JSON lines, one per model call: {step, branch, sample, sigma, delta_x, delta_y, error, accumulated, decision, gamma_raw, gamma, us}.</summary>
+public static class CacheTrace
+{
+    private static readonly JsonSerializerOptions s_json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
+    };
+
+    /// <summary>Writes rows; numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".</summary>
+    public static void Write(TextWriter writer, IEnumerable<CacheTraceRow> rows)
+    {
+        ArgumentNullException.ThrowIfNull(writer);
+        ArgumentNullException.ThrowIfNull(rows);
+        foreach (CacheTraceRow row in rows)
+        {
+            writer.Write(JsonSerializer.Serialize(row, s_json));
+            writer.Write('\n');
+        }
+    }
+
+    /// <summary>Reads a file that <see cref="Write"/> made.</summary>
+    /// <exception cref="ModelFormatException">The file is missing, or a line of it is not a row of a trace.</exception>
+    public static IReadOnlyList<CacheTraceRow> Read(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        List<CacheTraceRow> rows = [];
+        try
+        {
+            foreach (string line in File.ReadLines(path))
+            {
+                if (!string.IsNullOrWhiteSpace(line))
+                {
+                    rows.Add(JsonSerializer.Deserialize<CacheTraceRow>(line, s_json) ?? throw new JsonException("null"));
+                }
+            }
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            throw new ModelFormatException($"line {rows.Count + 1} of the cache trace {path} is not a trace row; write one with --cache-trace", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"the cache trace {path} cannot be read: {e.Message}", e);
+        }
+
+        return rows;
+    }
+}

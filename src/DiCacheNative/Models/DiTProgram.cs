@@ -1,0 +1,106 @@
+using DiCacheNative.Backends;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.Models;
+
+/// <summary>
+/// A model laid out for one shape: its activations, and the four segments that every diffusion transformer has,
+/// Embed (latents, time step, text -> x0), Probe (blocks [0, m): x0 -> p), Body (blocks [m, M): p -> y) and Head (y -> velocity).
+/// Caching is said in these terms alone (see <see cref="DiTSession"/>), so a model knows nothing of it. Feature maps that outlive a
+/// segment (x0, p, residuals) are passed in by the caller.
+/// </summary>
+/// <remarks>
+/// A program holds conditions (text, guidance) for several slots, one for each guidance branch, or for each branch and sample when samples
+/// decide for themselves. One thread at a time.
+/// </remarks>
+public abstract class DiTProgram : IDisposable
+{
+    /// <summary>Describes a program.</summary>
+    /// <param name="backend">Where it runs.</param>
+    /// <param name="batch">Samples per call, B.</param>
+    /// <param name="tokens">Latent tokens per sample, T (text tokens not counted).</param>
+    /// <param name="width">Model width, D.</param>
+    /// <param name="probeBlocks">Blocks that a probe may run at most.</param>
+    /// <param name="featureType">Element type of x0, p and residuals.</param>
+    protected DiTProgram(IBackend backend, int batch, int tokens, int width, int probeBlocks, DType featureType)
+    {
+        (Backend, Batch, Tokens, Width, ProbeBlocks, FeatureType) = (backend, batch, tokens, width, probeBlocks, featureType);
+    }
+
+    /// <summary>Where it runs.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>Samples per call, B.</summary>
+    public int Batch { get; }
+
+    /// <summary>Latent tokens per sample, T.</summary>
+    public int Tokens { get; }
+
+    /// <summary>Model width, D.</summary>
+    public int Width { get; }
+
+    /// <summary>Blocks that a probe may run at most.</summary>
+    public int ProbeBlocks { get; }
+
+    /// <summary>Element type of x0, p and residuals.</summary>
+    public DType FeatureType { get; }
+
+    /// <summary>Latents of the call, F32 [B, rows, columns] as the sampler holds them; uploaded before <see cref="Embed"/>.</summary>
+    public abstract Tensor Input { get; }
+
+    /// <summary>Predicted velocity, F32, of the shape of <see cref="Input"/>; valid after a head.</summary>
+    public abstract Tensor Velocity { get; }
+
+    /// <summary>Bytes of activations.</summary>
+    public abstract long ActivationBytes { get; }
+
+    /// <summary>
+    /// Called with the name and value of intermediate tensors while segments run, for comparison with reference values. Only use it when
+    /// segments are called directly: a recorded plan does not call it.
+    /// </summary>
+    public Action<string, Tensor>? Observer { get; set; }
+
+    /// <summary>
+    /// Computes the modulations of all time steps of a generation, for every slot. Conditions must have been set. At most as many values as
+    /// the program was made for.
+    /// </summary>
+    /// <param name="sigmas">Noise levels (or the time steps belonging to them, if the model is conditioned on those).</param>
+    public abstract void SetTimesteps(ReadOnlySpan<float> sigmas);
+
+    /// <summary>Makes a time step and the conditions of a slot current.</summary>
+    /// <param name="step">Index into the values of <see cref="SetTimesteps"/>.</param>
+    /// <param name="slot">Index of the conditions.</param>
+    public abstract void Select(int step, int slot);
+
+    /// <summary>Embed: writes x0 [B, T, D].</summary>
+    public abstract void Embed(in Tensor x0);
+
+    /// <summary>Probe: blocks [0, depth) from x0; writes p [B, T, D]. <paramref name="extras"/> rides on the last residual addition that makes p.</summary>
+    public abstract void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras);
+
+    /// <summary>Body: blocks [depth, M) from p (and the other streams as the probe left them). Writes the residual y - x0 [B, T, D] unless it is empty.</summary>
+    public abstract void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual);
+
+    /// <summary>Head: final norm and projection of what the body left; writes <see cref="Velocity"/>.</summary>
+    public abstract void Head();
+
+    /// <summary>Align and Head of a skipped step: approximates y from the residuals instead.</summary>
+    public abstract void AlignedHead(in BlendInputs blend, ProbeForm form);
+
+    /// <summary>Work of one call with a given probe depth.</summary>
+    public abstract SegmentFlops Flops(int probeDepth);
+
+    /// <summary>Frees the activations. May be called twice.</summary>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees what the derived class owns.</summary>
+    /// <param name="disposing">False when called by a finalizer.</param>
+    protected abstract void Dispose(bool disposing);
+
+    /// <summary>Reports an intermediate tensor to the observer, if there is one.</summary>
+    protected void Observe(string name, in Tensor value) => Observer?.Invoke(name, value);
+}

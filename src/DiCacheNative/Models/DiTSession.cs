@@ -1,0 +1,333 @@
+using System.Diagnostics;
+using DiCacheNative.Backends;
+using DiCacheNative.Caching;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.Models;
+
+/// <summary>
+/// One generation: a program, a cache policy and the memory of the cache, keyed by guidance branch and sample, never by call order. For
+/// callers with a sampler of their own: call <see cref="Begin"/> once, then <see cref="Step"/> for every model call.
+/// </summary>
+/// <remarks>
+/// full: Embed Probe Body Head. resume: the same, the probe having run for the decision, so a computed step never pays twice for it.
+/// skip: Embed Probe Align Head. A session belongs to one thread at a time; sessions are independent of each other.
+/// </remarks>
+public sealed class DiTSession : IDisposable
+{
+    private readonly DiTProgram _program;
+    private readonly IBackend _backend;
+    private readonly ICachePolicy _policy;
+    private readonly SessionOptions _options;
+    private readonly Arena _arena;
+    private readonly Tensor _sums;
+    private readonly Tensor _gamma;
+    private readonly CacheLane[] _lanes;
+    private readonly Dictionary<PlanKey, IStepPlan> _plans = [];
+    private readonly List<CacheTraceRow> _trace = [];
+    private readonly float[] _sumValues = new float[ProbeSums.Count];
+    private readonly int _probeDepth;
+    private readonly int _lanesPerBranch;
+    private float[] _sigmas = [];
+    private int[] _calls = [];
+
+    /// <summary>Creates a session.</summary>
+    /// <param name="program">The model, laid out for the shape. Its slots are branches, or branch * samples + sample when samples decide for themselves.</param>
+    /// <param name="policy">The cache.</param>
+    /// <param name="options">Branches, samples and what is recorded.</param>
+    /// <exception cref="ArgumentException">The probe is deeper than the model allows, or batch and scope do not go together.</exception>
+    /// <exception cref="BackendException">The feature maps of the cache do not fit into memory.</exception>
+    public DiTSession(DiTProgram program, ICachePolicy policy, SessionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        ArgumentNullException.ThrowIfNull(policy);
+        (_program, _backend, _policy, _options) = (program, program.Backend, policy, options ?? new SessionOptions());
+        if (policy.ProbeDepth > program.ProbeBlocks)
+        {
+            throw new ArgumentException($"cache option probe-depth is {policy.ProbeDepth}, but a probe of this model has at most {program.ProbeBlocks} blocks");
+        }
+
+        bool perSample = policy.Scope == DecisionScope.Sample;
+        if (_options.Samples > 1 && perSample != (program.Batch == 1))
+        {
+            throw new ArgumentException($"policy {policy.Name} decides per {policy.Scope}: it needs a program for {(perSample ? 1 : _options.Samples)} samples, not {program.Batch}");
+        }
+
+        _lanesPerBranch = _options.Samples / program.Batch;
+        _probeDepth = Math.Max(1, policy.ProbeDepth);
+        _lanes = new CacheLane[_options.Branches * _lanesPerBranch];
+
+        Arena measure = Arena.Measure();
+        _ = Lay(measure, out _, out _);
+        CacheBytes = measure.Used;
+        _arena = _backend.CreateArena(CacheBytes, $"the {policy.Name} cache of {_lanes.Length} branch{(_lanes.Length > 1 ? "es" : string.Empty)}");
+        _lanes = Lay(_arena, out _sums, out _gamma);
+    }
+
+    /// <summary>Bytes of feature maps held for caching.</summary>
+    public long CacheBytes { get; }
+
+    /// <summary>What the cache did since <see cref="Begin"/>.</summary>
+    public CacheStats Stats { get; private set; } = new();
+
+    /// <summary>Decisions since <see cref="Begin"/>, when <see cref="SessionOptions.KeepTrace"/> is set.</summary>
+    public IReadOnlyList<CacheTraceRow> Trace => _trace;
+
+    /// <summary>The decision of the last call (of its last sample).</summary>
+    public StepDecision LastDecision { get; private set; }
+
+    /// <summary>Starts a generation: forgets everything cached and computes the modulations of all steps at once.</summary>
+    /// <param name="sigmas">Noise level of every step, 1 towards 0; without the final 0.</param>
+    public void Begin(ReadOnlySpan<float> sigmas)
+    {
+        _sigmas = sigmas.ToArray();
+        _calls = new int[_options.Branches];
+        Stats = new CacheStats();
+        _trace.Clear();
+        foreach (CacheLane lane in _lanes)
+        {
+            lane.Reset();
+        }
+
+        _program.SetTimesteps(sigmas);
+    }
+
+    /// <summary>Predicts the velocity at the next noise level, computing or skipping as the cache decides.</summary>
+    /// <param name="latents">Latents of all samples, as <see cref="DiTProgram.Input"/> lays them out.</param>
+    /// <param name="sigma">Noise level; must be that of the step that is next for the branch.</param>
+    /// <param name="branch">Guidance branch: 0 conditional, 1 unconditional.</param>
+    /// <param name="velocity">Receives the prediction, same shape as the latents.</param>
+    /// <returns>What was done (for the last sample, when samples decide for themselves).</returns>
+    /// <exception cref="ArgumentException">The branch has no step left, the noise level is not the next one, or a span has the wrong length.</exception>
+    public StepDecision Step(ReadOnlySpan<float> latents, float sigma, int branch, Span<float> velocity)
+    {
+        int perProgram = checked((int)_program.Input.Count);
+        if (latents.Length != perProgram * _lanesPerBranch || velocity.Length != latents.Length)
+        {
+            throw new ArgumentException($"latents and velocity must have {perProgram * _lanesPerBranch} elements, not {latents.Length} and {velocity.Length}");
+        }
+
+        if ((uint)branch >= (uint)_calls.Length)
+        {
+            throw new ArgumentException($"branch {branch} does not exist: the session has {_options.Branches}, and needs Begin first", nameof(branch));
+        }
+
+        int step = _calls[branch];
+        if (step >= _sigmas.Length || sigma != _sigmas[step])
+        {
+            throw new ArgumentException(
+                step >= _sigmas.Length ? $"branch {branch} has had its {_sigmas.Length} steps; call Begin for the next generation"
+                    : $"step {step} of branch {branch} was announced with sigma {_sigmas[step]}, not {sigma}",
+                nameof(sigma));
+        }
+
+        for (int i = 0; i < _lanesPerBranch; i++)
+        {
+            int sample = _policy.Scope == DecisionScope.Sample ? i : -1;
+            StepInfo info = new(step, _sigmas.Length, branch, _options.Branches, sample, sigma);
+            _backend.Upload(latents.Slice(i * perProgram, perProgram), _program.Input);
+            LastDecision = RunLane(info, (branch * _lanesPerBranch) + i);
+            _backend.Download(_program.Velocity, velocity.Slice(i * perProgram, perProgram));
+        }
+
+        _calls[branch]++;
+        return LastDecision;
+    }
+
+    /// <summary>Frees the plans and the feature maps; the program stays. May be called twice.</summary>
+    public void Dispose()
+    {
+        foreach (IStepPlan plan in _plans.Values)
+        {
+            plan.Dispose();
+        }
+
+        _plans.Clear();
+        _arena.Dispose();
+    }
+
+    private StepDecision RunLane(in StepInfo info, int slot)
+    {
+        long start = Stopwatch.GetTimestamp();
+        CacheLane lane = _lanes[slot];
+        CachePlan plan = _policy.Plan(info, lane.State);
+        if (plan.Action == CacheAction.Skip && lane.State.ComputedSteps == 0)
+        {
+            plan = new CachePlan(CacheAction.Full);
+        }
+
+        _program.Select(info.Step, slot);
+        Run(Segment.Embed, slot, lane);
+        Outcome outcome = plan.Action switch
+        {
+            CacheAction.Full => Compute(slot, lane),
+            CacheAction.Skip => SkipBlind(slot, lane, plan.Gamma),
+            _ => Measure(info, slot, lane),
+        };
+        Stats.Count(outcome.Decision, outcome.NonFinite);
+        if (_options.KeepTrace)
+        {
+            _backend.Synchronize();
+            _trace.Add(outcome.ToRow(info, Stopwatch.GetElapsedTime(start).TotalMicroseconds));
+        }
+
+        return outcome.Decision;
+    }
+
+    private Outcome Compute(int slot, CacheLane lane)
+    {
+        Run(Segment.Probe, slot, lane);
+        Run(Segment.Body, slot, lane);
+        lane.Computed(keepsProbe: true);
+        return new Outcome(StepDecision.Full);
+    }
+
+    private Outcome SkipBlind(int slot, CacheLane lane, float? gamma)
+    {
+        bool aligns = gamma is not null && !lane.OlderResidual.IsEmpty;
+        if (aligns)
+        {
+            _backend.Upload([gamma!.Value], _gamma);
+        }
+
+        Run(aligns ? Segment.AlignedHead : Segment.ReuseHead, slot, lane);
+        lane.Skipped(0, probed: false);
+        return new Outcome(StepDecision.Skip, Gamma: aligns ? gamma : null);
+    }
+
+    private Outcome Measure(in StepInfo info, int slot, CacheLane lane)
+    {
+        Run(Segment.MeasuredProbe, slot, lane);
+        _backend.Download(_sums, _sumValues);
+        ProbeSums sums = ProbeSums.From(_sumValues);
+        bool hasInput = !lane.PreviousInput.IsEmpty;
+        ProbeChange change = new(hasInput ? sums.InputChange / sums.InputPrevious : float.NaN, sums.ProbeChange / sums.ProbePrevious);
+        CacheVerdict verdict = _policy.Decide(info, change, lane.State);
+        Outcome outcome = new(
+            verdict.Skip && lane.State.ComputedSteps > 0 ? StepDecision.Skip : StepDecision.Resume, hasInput ? change.DeltaX : null, change.DeltaY, verdict.Error, verdict.Accumulated,
+            NonFinite: !float.IsFinite(verdict.Error));
+        if (!verdict.Skip || lane.State.ComputedSteps == 0)
+        {
+            Run(Segment.ResumedBody, slot, lane);
+            lane.Computed(keepsProbe: !KeepsStaleProbe(lane));
+            return outcome;
+        }
+
+        bool aligns = !lane.OlderResidual.IsEmpty;
+        if (aligns)
+        {
+            float raw = sums.GammaNumerator / sums.GammaDenominator;
+            float gamma = Math.Clamp(raw, _policy.GammaRange.Min, _policy.GammaRange.Max);
+            _backend.Upload([gamma], _gamma);
+            outcome = outcome with { GammaRaw = raw, Gamma = gamma };
+        }
+
+        Run(aligns ? Segment.AlignedHead : Segment.ReuseHead, slot, lane);
+        lane.Skipped(verdict.Accumulated, probed: true);
+        return outcome;
+    }
+
+    // Plans are recorded the first time that a segment meets a layout of buffers, and replayed from then on.
+    private void Run(Segment segment, int slot, CacheLane lane)
+    {
+        PlanKey key = new(segment, slot, lane.Layout);
+        if (!_plans.TryGetValue(key, out IStepPlan? plan))
+        {
+            plan = Record(segment, lane);
+            _plans.Add(key, plan);
+        }
+
+        plan.Run();
+    }
+
+    private IStepPlan Record(Segment segment, CacheLane lane)
+    {
+        DiTProgram program = _program;
+        int depth = _probeDepth;
+        Tensor x = lane.Input, p = lane.Probe, older = lane.OlderResidual, residual = lane.ResidualTarget;
+        BlendInputs blend = new(x, lane.NewerResidual, segment == Segment.AlignedHead ? older : default, _gamma);
+        ProbeInputs inputs = new(
+            p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty ? default : lane.NewerProbeResidual);
+        ProbeForm form = _options.ProbeForm;
+        bool rides = form == ProbeForm.Epilogue;
+        ResidualExtras extras = rides ? new ResidualExtras(Probe: inputs, ProbeSums: _sums) : default;
+
+        // A stale probe also enters the probe residual: stored output minus new input.
+        Tensor kept = segment == Segment.ResumedBody && KeepsStaleProbe(lane) ? lane.PreviousProbe : p;
+        Tensor probeResidual = lane.ProbeResidualTarget;
+        return _backend.Record($"{program.GetType().Name}.{segment}", segment switch
+        {
+            Segment.Embed => () => program.Embed(x),
+            Segment.Probe => () => program.Probe(depth, x, p, default),
+            Segment.MeasuredProbe => () =>
+            {
+                program.Probe(depth, x, p, extras);
+                if (!rides)
+                {
+                    program.Backend.ProbeL1(inputs, _sums, form);
+                }
+            },
+            Segment.Body or Segment.ResumedBody => () =>
+            {
+                if (!probeResidual.IsEmpty)
+                {
+                    program.Backend.Subtract(kept, x, probeResidual);
+                }
+
+                program.Body(depth, x, p, residual);
+                program.Head();
+            },
+            _ => () => program.AlignedHead(blend, form),
+        });
+    }
+
+    private bool KeepsStaleProbe(CacheLane lane) => !lane.PreviousProbe.IsEmpty && _policy.KeepsStaleProbe(_program.ProbeBlocks);
+
+    private CacheLane[] Lay(Arena arena, out Tensor sums, out Tensor gamma)
+    {
+        sums = arena.Allocate(DType.F32, 1, 1, ProbeSums.Count);
+        gamma = arena.Allocate(DType.F32, 1, 1, 1);
+        Tensor sharedInput = arena.Allocate(_program.FeatureType, _program.Batch, _program.Tokens, _program.Width);
+        CacheLane[] lanes = new CacheLane[_lanes.Length];
+        for (int i = 0; i < lanes.Length; i++)
+        {
+            lanes[i] = new CacheLane(arena, _program, _policy, sharedInput, _options.MeasureInput || _policy.NeedsInputChange);
+        }
+
+        return lanes;
+    }
+
+    private enum Segment
+    {
+        Embed,
+        Probe,
+        MeasuredProbe,
+        Body,
+        ResumedBody,
+        AlignedHead,
+        ReuseHead,
+    }
+
+    private readonly record struct PlanKey(Segment Segment, int Slot, int Layout);
+
+    private readonly record struct Outcome(
+        StepDecision Decision, float? DeltaX = null, float? DeltaY = null, float? Error = null, float? Accumulated = null, float? GammaRaw = null, float? Gamma = null,
+        bool NonFinite = false)
+    {
+        public CacheTraceRow ToRow(in StepInfo info, double microseconds) => new()
+        {
+            Step = info.Step,
+            Branch = info.Branch,
+            Sample = info.Sample,
+            Sigma = info.Sigma,
+            DeltaX = DeltaX,
+            DeltaY = DeltaY,
+            Error = Error,
+            Accumulated = Accumulated,
+            Decision = Decision,
+            GammaRaw = GammaRaw,
+            Gamma = Gamma,
+            Microseconds = microseconds,
+        };
+    }
+}

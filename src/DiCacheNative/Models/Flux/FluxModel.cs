@@ -1,0 +1,162 @@
+using DiCacheNative.Backends;
+using DiCacheNative.Tensors;
+using DiCacheNative.Weights;
+
+namespace DiCacheNative.Models.Flux;
+
+/// <summary>A FLUX.1 transformer on a backend. Read-only once loaded; shared between programs and threads.</summary>
+public sealed class FluxModel : IDisposable
+{
+    private readonly FluxWeights _weights;
+
+    private FluxModel(IBackend backend, FluxSource source)
+    {
+        Backend = backend;
+        Config = source.Config;
+        _weights = new FluxWeights(backend, source);
+    }
+
+    /// <summary>Where it runs.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>Its geometry.</summary>
+    public FluxConfig Config { get; }
+
+    /// <summary>Number of parameters.</summary>
+    public long Parameters => _weights.Parameters;
+
+    /// <summary>Memory its weights take on the backend, in bytes.</summary>
+    public long WeightBytes => _weights.Bytes;
+
+    /// <summary>
+    /// Loads a checkpoint: a diffusers transformer folder (config.json with one file or a sharded index), or one file in the diffusers or
+    /// the Black Forest Labs layout. Without a config.json beside it, the geometry is inferred from the tensors.
+    /// </summary>
+    /// <param name="backend">Where the weights go.</param>
+    /// <param name="path">Folder or file.</param>
+    /// <exception cref="ModelFormatException">Something is missing, left over, of another shape, or no FLUX model at all.</exception>
+    /// <exception cref="BackendException">The weights do not fit into memory.</exception>
+    public static FluxModel Load(IBackend backend, string path)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        string prefix = Prefix(checkpoint);
+        bool original = checkpoint.Contains(prefix + "double_blocks.0.img_attn.qkv.weight");
+        if (!original && !checkpoint.Contains(prefix + "transformer_blocks.0.attn.to_q.weight"))
+        {
+            throw new ModelFormatException(path, "the checkpoint has neither double_blocks (Black Forest Labs) nor transformer_blocks (diffusers): it is no FLUX transformer");
+        }
+
+        string? configPath = ConfigBeside(path);
+        FluxConfig config = configPath is not null ? FluxConfig.Read(configPath) : original ? Infer(checkpoint, prefix) : InferDiffusers(checkpoint, prefix);
+        config.Validate(configPath ?? path);
+        WeightMap map = new(checkpoint, "FLUX", prefix);
+        FluxSource source = Source(original, config, (name, shape) => map.Take(name, shape));
+        source.TakeAll();
+        map.Finish();
+        return new FluxModel(backend, source);
+    }
+
+    /// <summary>A model of random weights, for measurements. Every layer reads the same block of random numbers.</summary>
+    /// <param name="backend">Where the weights go.</param>
+    /// <param name="config">Geometry.</param>
+    /// <param name="seed">Seed of the numbers.</param>
+    public static FluxModel Random(IBackend backend, FluxConfig config, int seed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentNullException.ThrowIfNull(config);
+        using RandomTensors random = new(seed);
+        return new FluxModel(backend, Source(original: false, config, random.Take));
+    }
+
+    /// <summary>Lays the model out for a shape.</summary>
+    /// <exception cref="BackendException">The activations do not fit into memory.</exception>
+    public FluxProgram CreateProgram(FluxShape shape)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        return new FluxProgram(Backend, Config, _weights, shape);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _weights.Dispose();
+
+    private static FluxSource Source(bool original, FluxConfig config, TensorReader take) =>
+        original ? new OriginalFluxSource(config, take) : new DiffusersFluxSource(config, take);
+
+    private static string Prefix(Checkpoint checkpoint)
+    {
+        const string Combined = "model.diffusion_model.";
+        return checkpoint.Contains(Combined + "double_blocks.0.img_attn.qkv.weight") ? Combined : string.Empty;
+    }
+
+    private static string? ConfigBeside(string path)
+    {
+        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string config = Path.Combine(folder, "config.json");
+        return File.Exists(config) ? config : null;
+    }
+
+    // Geometry of a checkpoint in the Black Forest Labs layout.
+    private static FluxConfig Infer(Checkpoint checkpoint, string prefix)
+    {
+        int Dim(string name, int axis) => Dimension(checkpoint, prefix + name, axis);
+        int headDim = Dim("double_blocks.0.img_attn.norm.query_norm.scale", 0), width = Dim("img_in.weight", 0);
+        return new FluxConfig
+        {
+            InChannels = Dim("img_in.weight", 1),
+            OutChannels = Dim("final_layer.linear.weight", 0),
+            DoubleBlocks = Count(checkpoint, prefix + "double_blocks."),
+            SingleBlocks = Count(checkpoint, prefix + "single_blocks."),
+            Heads = width / headDim,
+            HeadDim = headDim,
+            JointDim = Dim("txt_in.weight", 1),
+            PooledDim = Dim("vector_in.in_layer.weight", 1),
+            GuidanceEmbeds = checkpoint.Contains(prefix + "guidance_in.in_layer.weight"),
+            RopeAxes = FluxConfig.InferRopeAxes(headDim),
+        };
+    }
+
+    private static FluxConfig InferDiffusers(Checkpoint checkpoint, string prefix)
+    {
+        int Dim(string name, int axis) => Dimension(checkpoint, prefix + name, axis);
+        int headDim = Dim("transformer_blocks.0.attn.norm_q.weight", 0), width = Dim("x_embedder.weight", 0);
+        return new FluxConfig
+        {
+            InChannels = Dim("x_embedder.weight", 1),
+            OutChannels = Dim("proj_out.weight", 0),
+            DoubleBlocks = Count(checkpoint, prefix + "transformer_blocks."),
+            SingleBlocks = Count(checkpoint, prefix + "single_transformer_blocks."),
+            Heads = width / headDim,
+            HeadDim = headDim,
+            JointDim = Dim("context_embedder.weight", 1),
+            PooledDim = Dim("time_text_embed.text_embedder.linear_1.weight", 1),
+            GuidanceEmbeds = checkpoint.Contains(prefix + "time_text_embed.guidance_embedder.linear_1.weight"),
+            RopeAxes = FluxConfig.InferRopeAxes(headDim),
+        };
+    }
+
+    private static int Dimension(Checkpoint checkpoint, string name, int axis)
+    {
+        if (!checkpoint.TryGet(name, out HostTensor tensor) || tensor.Shape.Length <= axis || tensor.Shape[axis] <= 0)
+        {
+            throw new ModelFormatException(checkpoint.Path, $"the geometry cannot be inferred: {name} is missing or has an impossible shape");
+        }
+
+        return tensor.Shape[axis];
+    }
+
+    private static int Count(Checkpoint checkpoint, string blocks)
+    {
+        int count = 0;
+        foreach (string name in checkpoint.Names)
+        {
+            if (name.StartsWith(blocks, StringComparison.Ordinal) && name.IndexOf('.', blocks.Length) is int dot and > 0
+                && int.TryParse(name.AsSpan(blocks.Length, dot - blocks.Length), out int index) && index >= 0)
+            {
+                count = Math.Max(count, index + 1);
+            }
+        }
+
+        return count;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Text.Json;
+
+namespace DiCacheNative.Models;
+
+/// <summary>A JSON object of a model folder, read with messages that name file, key and what was expected.</summary>
+public sealed class ModelJson
+{
+    private readonly string _path;
+    private readonly JsonElement _root;
+
+    private ModelJson(string path, JsonElement root) => (_path, _root) = (path, root);
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">Path of the file.</param>
+    /// <exception cref="ModelFormatException">It is missing, cannot be read, or is not a JSON object.</exception>
+    public static ModelJson Read(string path)
+    {
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            using JsonDocument document = JsonDocument.Parse(stream, new JsonDocumentOptions { MaxDepth = 64 });
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new ModelFormatException($"{path} is not a JSON object");
+            }
+
+            return new ModelJson(path, document.RootElement.Clone());
+        }
+        catch (JsonException e)
+        {
+            throw new ModelFormatException($"{path} is not valid JSON: {e.Message}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Whether a key is there and not null.</summary>
+    public bool Has(string key) => _root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>An integer; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is missing without a fallback, or not an integer.</exception>
+    public int Integer(string key, int? fallback = null)
+    {
+        if (!Has(key))
+        {
+            return fallback ?? throw Missing(key, "an integer");
+        }
+
+        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out int number) ? number : throw Wrong(key, "an integer");
+    }
+
+    /// <summary>A number; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is missing without a fallback, or not a finite number.</exception>
+    public double Number(string key, double? fallback = null)
+    {
+        if (!Has(key))
+        {
+            return fallback ?? throw Missing(key, "a number");
+        }
+
+        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out double number) && double.IsFinite(number)
+            ? number : throw Wrong(key, "a number");
+    }
+
+    /// <summary>A truth value; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is neither true nor false.</exception>
+    public bool Boolean(string key, bool fallback) => !Has(key) ? fallback : _root.GetProperty(key).ValueKind switch
+    {
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        _ => throw Wrong(key, "true or false"),
+    };
+
+    /// <summary>A string; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is not a string.</exception>
+    public string String(string key, string fallback) =>
+        !Has(key) ? fallback : _root.GetProperty(key) is { ValueKind: JsonValueKind.String } value ? value.GetString()! : throw Wrong(key, "a string");
+
+    /// <summary>A list of integers; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is not a list of integers.</exception>
+    public IReadOnlyList<int> Integers(string key, IReadOnlyList<int> fallback)
+    {
+        if (!Has(key))
+        {
+            return fallback;
+        }
+
+        if (_root.GetProperty(key) is not { ValueKind: JsonValueKind.Array } array)
+        {
+            throw Wrong(key, "a list of integers");
+        }
+
+        List<int> result = [];
+        foreach (JsonElement item in array.EnumerateArray())
+        {
+            result.Add(item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int number) ? number : throw Wrong(key, "a list of integers"));
+        }
+
+        return result;
+    }
+
+    private ModelFormatException Missing(string key, string expected) => new($"{_path} has no \"{key}\", which must be {expected}");
+
+    private ModelFormatException Wrong(string key, string expected) => new($"{_path}: \"{key}\" must be {expected}");
+}
