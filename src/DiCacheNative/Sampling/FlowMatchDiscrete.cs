@@ -12,7 +12,7 @@ public sealed class FlowMatchDiscrete : ISampler
     /// <summary>Makes the schedule.</summary>
     /// <param name="steps">Number of steps, N; at least 1.</param>
     /// <param name="shift">Shift towards noise: 7 for HunyuanVideo, 17 for its distilled model.</param>
-    /// <param name="reverse">True for models that count from noise (1) to picture (0), as HunyuanVideo does; false runs from 0 to 1.</param>
+    /// <param name="reverse">True to run from noise (1) to picture (0), as HunyuanVideo does; false to run from 0 to 1.</param>
     /// <param name="trainTimesteps">Timestep of noise level 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is less than one step, or the shift is not positive.</exception>
     public FlowMatchDiscrete(int steps, double shift = 7, bool reverse = true, int trainTimesteps = 1000)
@@ -35,5 +35,6 @@ public sealed class FlowMatchDiscrete : ISampler
     public IReadOnlyList<float> Timesteps => _timesteps;
 
     /// <inheritdoc/>
-    public void Step(int index, Span<float> latents, ReadOnlySpan<float> modelOutput) => FlowTables.EulerStep(_sigmas, index, latents, modelOutput);
+    public void Step(int index, Span<float> latents, ReadOnlySpan<float> modelOutput) =>
+        FlowTables.EulerStep(_sigmas, index, latents, modelOutput);
 }

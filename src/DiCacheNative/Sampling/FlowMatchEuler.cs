@@ -38,7 +38,7 @@ public sealed class FlowMatchEuler : ISampler
     /// <param name="sigmas">Level before each step: falling, above 0, at most 1. The 0 after the last step is added.</param>
     /// <param name="imageTokens">Tokens of the picture as the transformer sees them; used by dynamic shifting alone.</param>
     /// <param name="shift">A static shift to use instead of what the configuration says; 1 takes the levels as they are.</param>
-    /// <exception cref="ArgumentException">There are no levels, they do not fall from at most 1 to above 0, or the shift is not positive.</exception>
+    /// <exception cref="ArgumentException">There are no levels, they do not fall within (0, 1], or the shift is not positive.</exception>
     public static FlowMatchEuler Create(SchedulerConfig config, IReadOnlyList<double> sigmas, int imageTokens, double? shift = null)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -50,14 +50,17 @@ public sealed class FlowMatchEuler : ISampler
         for (int i = 0; i < sigmas.Count; i++)
         {
             float t = (float)sigmas[i];
-            table[i] = config.UseDynamicShifting && shift is null ? FlowTables.ShiftDynamically(t, mu) : FlowTables.Shift(t, shift ?? config.Shift);
+            table[i] = config.UseDynamicShifting && shift is null
+                ? FlowTables.ShiftDynamically(t, mu)
+                : FlowTables.Shift(t, shift ?? config.Shift);
         }
 
         return new FlowMatchEuler(table, config.TrainTimesteps);
     }
 
     /// <inheritdoc/>
-    public void Step(int index, Span<float> latents, ReadOnlySpan<float> modelOutput) => FlowTables.EulerStep(_sigmas, index, latents, modelOutput);
+    public void Step(int index, Span<float> latents, ReadOnlySpan<float> modelOutput) =>
+        FlowTables.EulerStep(_sigmas, index, latents, modelOutput);
 
     private static void CheckLevels(IReadOnlyList<double> sigmas)
     {
@@ -66,7 +69,7 @@ public sealed class FlowMatchEuler : ISampler
         {
             if (!(sigma > 0 && sigma < previous))
             {
-                throw new ArgumentException($"sigmas must fall from at most 1 to above 0, but {sigma} is among them or out of order", nameof(sigmas));
+                throw new ArgumentException($"sigmas must fall from at most 1 to above 0, but {sigma} is outside or out of order", nameof(sigmas));
             }
 
             previous = sigma;

@@ -45,12 +45,11 @@ public sealed class PhiloxRandom : INoiseSource
         return (c0, c1, c2, c3);
     }
 
-    /// <summary>Box and Muller's method with cuRAND's scaling, which centres every integer in its interval; the sine half of the pair.</summary>
+    /// <summary>Box and Muller's method, sine half, with cuRAND's scaling: every integer stands for the middle of its interval.</summary>
     private static float Normal(uint x, uint y)
     {
-        const float unit = 2.3283064e-10f; // 2^-32
-        const float turn = (float)(2.3283064e-10 * 6.2831855);
-        double u = (x * (double)unit) + (unit / 2), v = (y * (double)turn) + (turn / 2);
-        return (float)(Math.Sqrt(-2 * Math.Log(u)) * Math.Sin(v));
+        const double unit = 1.0 / (1L << 32);
+        double u = (x + 0.5) * unit, angle = (y + 0.5) * unit * (2 * Math.PI);
+        return (float)(Math.Sqrt(-2 * Math.Log(u)) * Math.Sin(angle));
     }
 }

@@ -2,7 +2,7 @@ using DiCacheNative.Models;
 
 namespace DiCacheNative.Sampling;
 
-/// <summary>What a <c>scheduler_config.json</c> of diffusers says about flow matching. The values here are diffusers' own defaults.</summary>
+/// <summary>What a <c>scheduler_config.json</c> of diffusers says about flow matching. Defaults are those of diffusers.</summary>
 public sealed record SchedulerConfig
 {
     private static readonly string[] Unsupported =
@@ -58,7 +58,8 @@ public sealed record SchedulerConfig
         }
 
         Require(!json.Has("shift_terminal"), path, "\"shift_terminal\" is not supported");
-        Require(json.String("time_shift_type", "exponential") == "exponential", path, "only the time_shift_type \"exponential\" is supported");
+        string curve = json.String("time_shift_type", "exponential");
+        Require(curve == "exponential", path, "only the time_shift_type \"exponential\" is supported");
         Require(config.Shift > 0, path, "\"shift\" must be positive");
         Require(config.TrainTimesteps >= 2, path, "\"num_train_timesteps\" must be at least 2");
         Require(config.MaxImageTokens > config.BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");

@@ -109,9 +109,10 @@ public sealed class Checkpoint : IDisposable
         if (candidates.Length != 1)
         {
             Array.Sort(candidates, StringComparer.Ordinal);
+            string names = Listing.Of(candidates.Select(System.IO.Path.GetFileName));
             throw new ModelFormatException(directory, candidates.Length == 0
                 ? $"the directory holds no {FileSuffix} file and no {IndexSuffix}"
-                : $"the directory holds several checkpoints, name one of them: {Listing.Of(candidates.Select(System.IO.Path.GetFileName))}");
+                : $"the directory holds several checkpoints, name one of them: {names}");
         }
 
         return candidates[0];

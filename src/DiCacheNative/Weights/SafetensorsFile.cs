@@ -32,7 +32,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
             ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(start, LengthBytes));
             if (length > SafetensorsHeader.MaxBytes)
             {
-                Fail(path, $"it states a header of {length} bytes, above the format's limit of {SafetensorsHeader.MaxBytes}: this is not a safetensors file");
+                const int limit = SafetensorsHeader.MaxBytes;
+                Fail(path, $"it states a header of {length} bytes, above the format's limit of {limit}: this is not a safetensors file");
             }
 
             if (length > (ulong)(size - LengthBytes))
@@ -104,7 +105,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
                 Fail(path, size == 0 ? "the file is empty" : $"the file has {size} bytes, too few for a safetensors file");
             }
 
-            map = MemoryMappedFile.CreateFromFile(file, null, size, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            map = MemoryMappedFile.CreateFromFile(
+                file, null, size, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             view = map.CreateViewAccessor(0, size, MemoryMappedFileAccess.Read);
             return new SafetensorsFile(path, map, view, size);
         }

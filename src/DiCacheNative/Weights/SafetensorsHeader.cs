@@ -236,7 +236,8 @@ internal sealed class SafetensorsHeader
 
         if (count * bits != (Int128)(end - begin) * 8)
         {
-            Fail($"{Quoted(name)} {shapeText} of {type} needs {(count * bits + 7) / 8} bytes, but its data_offsets [{begin}, {end}] hold {end - begin}");
+            Int128 needed = ((count * bits) + 7) / 8;
+            Fail($"{Quoted(name)} {shapeText} of {type} needs {needed} bytes, but its data_offsets [{begin}, {end}] hold {end - begin}");
         }
 
         return new Entry(name, type, Known(type), dims, begin, end);

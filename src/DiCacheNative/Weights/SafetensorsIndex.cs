@@ -66,7 +66,9 @@ internal static class SafetensorsIndex
             string? shard = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
             if (!IsPlainName(shard))
             {
-                Fail(path, $"weight_map puts '{name}' into '{shard}', which is not the name of a .safetensors file in the index's own directory");
+                Fail(
+                    path,
+                    $"weight_map puts '{name}' into '{shard}', which is not the name of a .safetensors file in the index's own directory");
             }
 
             if (!map.TryAdd(name, shard))

@@ -27,7 +27,7 @@ public sealed class SafetensorsWriter
         Add(name, DType.F32, shape, (long)values.Length * sizeof(float), stream => stream.Write(MemoryMarshal.AsBytes(values.AsSpan())));
     }
 
-    /// <summary>Adds a tensor given as little-endian bytes. They are not copied: they must stay as they are until <see cref="Save"/>.</summary>
+    /// <summary>Adds a tensor given as little-endian bytes, which are not copied and must stay as they are until <see cref="Save"/>.</summary>
     /// <exception cref="ShapeException">The shape does not take that many bytes.</exception>
     /// <exception cref="ArgumentException">The name was used before.</exception>
     public void Add(string name, DType type, ReadOnlySpan<int> shape, ReadOnlyMemory<byte> bytes) =>

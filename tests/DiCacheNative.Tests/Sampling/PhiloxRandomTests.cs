@@ -24,7 +24,7 @@ public sealed class PhiloxRandomTests
         INoiseSource.Create(RngKind.Philox, 0).Fill(got);
         for (int i = 0; i < got.Length; i++)
         {
-            Assert.Equal(expected[i], got[i], 3e-7f);
+            Assert.Equal(expected[i], got[i], 3e-8f);
         }
     }
 
