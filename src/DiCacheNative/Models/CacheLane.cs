@@ -21,13 +21,13 @@ internal sealed class CacheLane
 
     /// <summary>Takes the buffers from an arena.</summary>
     /// <param name="arena">Where the buffers come from.</param>
-    /// <param name="program">Gives shape and type.</param>
+    /// <param name="features">Shape and type of the feature maps.</param>
     /// <param name="policy">Tells which buffers are needed.</param>
     /// <param name="sharedInput">x0 buffer to use when x' need not be kept.</param>
     /// <param name="keepsInput">Whether x' is kept.</param>
-    public CacheLane(Arena arena, DiTProgram program, ICachePolicy policy, in Tensor sharedInput, bool keepsInput)
+    public CacheLane(Arena arena, FeatureShape features, ICachePolicy policy, in Tensor sharedInput, bool keepsInput)
     {
-        Tensor Map() => arena.Allocate(program.FeatureType, program.Batch, program.Tokens, program.Width);
+        Tensor Map() => arena.Allocate(features.Type, features.Batch, features.Tokens, features.Width);
 
         bool caches = policy is not NoCachePolicy;
         bool measures = policy.ProbeDepth > 0;

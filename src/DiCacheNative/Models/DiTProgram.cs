@@ -45,6 +45,15 @@ public abstract class DiTProgram : IDisposable
     /// <summary>Element type of x0, p and residuals.</summary>
     public DType FeatureType { get; }
 
+    /// <summary>Shape of x0, p and residuals.</summary>
+    public FeatureShape Features => new(FeatureType, Batch, Tokens, Width);
+
+    /// <summary>
+    /// Grows when segments that were recorded before no longer hold, because conditions changed the operations and not only their values
+    /// (text of another length).
+    /// </summary>
+    public int PlanVersion { get; protected set; }
+
     /// <summary>Latents of the call, F32 [B, rows, columns] as the sampler holds them; uploaded before <see cref="Embed"/>.</summary>
     public abstract Tensor Input { get; }
 
@@ -64,10 +73,10 @@ public abstract class DiTProgram : IDisposable
     /// Computes the modulations of all time steps of a generation, for every slot. Conditions must have been set. At most as many values as
     /// the program was made for.
     /// </summary>
-    /// <param name="sigmas">Noise levels (or the time steps belonging to them, if the model is conditioned on those).</param>
-    public abstract void SetTimesteps(ReadOnlySpan<float> sigmas);
+    /// <param name="timesteps">Time steps as the models know them: noise level times 1000, or what the sampler makes of it.</param>
+    public abstract void SetTimesteps(ReadOnlySpan<float> timesteps);
 
-    /// <summary>Makes a time step and the conditions of a slot current.</summary>
+    /// <summary>Makes a time step and the conditions of a slot current. Segments are recorded for one slot and replayed for it alone.</summary>
     /// <param name="step">Index into the values of <see cref="SetTimesteps"/>.</param>
     /// <param name="slot">Index of the conditions.</param>
     public abstract void Select(int step, int slot);

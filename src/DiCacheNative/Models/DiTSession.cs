@@ -15,6 +15,9 @@ namespace DiCacheNative.Models;
 /// </remarks>
 public sealed class DiTSession : IDisposable
 {
+    // Time steps are noise levels on a scale of 0 to 1000 in every model.
+    private const float TimestepScale = 1000f;
+
     private readonly DiTProgram _program;
     private readonly IBackend _backend;
     private readonly ICachePolicy _policy;
@@ -30,6 +33,7 @@ public sealed class DiTSession : IDisposable
     private readonly int _lanesPerBranch;
     private float[] _sigmas = [];
     private int[] _calls = [];
+    private int _planVersion;
 
     /// <summary>Creates a session.</summary>
     /// <param name="program">The model, laid out for the shape. Its slots are branches, or branch * samples + sample when samples decide for themselves.</param>
@@ -55,13 +59,10 @@ public sealed class DiTSession : IDisposable
 
         _lanesPerBranch = _options.Samples / program.Batch;
         _probeDepth = Math.Max(1, policy.ProbeDepth);
-        _lanes = new CacheLane[_options.Branches * _lanesPerBranch];
-
-        Arena measure = Arena.Measure();
-        _ = Lay(measure, out _, out _);
-        CacheBytes = measure.Used;
-        _arena = _backend.CreateArena(CacheBytes, $"the {policy.Name} cache of {_lanes.Length} branch{(_lanes.Length > 1 ? "es" : string.Empty)}");
-        _lanes = Lay(_arena, out _sums, out _gamma);
+        CacheBytes = PlanCacheBytes(program.Features, policy, _options);
+        int lanes = _options.Branches * _lanesPerBranch;
+        _arena = _backend.CreateArena(CacheBytes, $"the {policy.Name} cache of {lanes} branch{(lanes > 1 ? "es" : string.Empty)}");
+        _lanes = Lay(_arena, program.Features, policy, _options, out _sums, out _gamma);
     }
 
     /// <summary>Bytes of feature maps held for caching.</summary>
@@ -78,8 +79,21 @@ public sealed class DiTSession : IDisposable
 
     /// <summary>Starts a generation: forgets everything cached and computes the modulations of all steps at once.</summary>
     /// <param name="sigmas">Noise level of every step, 1 towards 0; without the final 0.</param>
-    public void Begin(ReadOnlySpan<float> sigmas)
+    /// <param name="timesteps">What the model is conditioned on, one for each noise level; empty for 1000 times the noise level.</param>
+    /// <exception cref="ArgumentException">The counts differ, or the program was made for fewer steps.</exception>
+    public void Begin(ReadOnlySpan<float> sigmas, ReadOnlySpan<float> timesteps = default)
     {
+        if (!timesteps.IsEmpty && timesteps.Length != sigmas.Length)
+        {
+            throw new ArgumentException($"{timesteps.Length} time steps do not go with {sigmas.Length} noise levels", nameof(timesteps));
+        }
+
+        if (_planVersion != _program.PlanVersion)
+        {
+            _planVersion = _program.PlanVersion;
+            DropPlans();
+        }
+
         _sigmas = sigmas.ToArray();
         _calls = new int[_options.Branches];
         Stats = new CacheStats();
@@ -89,7 +103,21 @@ public sealed class DiTSession : IDisposable
             lane.Reset();
         }
 
-        _program.SetTimesteps(sigmas);
+        float[] times = timesteps.IsEmpty ? [.. _sigmas.Select(s => s * TimestepScale)] : timesteps.ToArray();
+        _program.SetTimesteps(times);
+    }
+
+    /// <summary>Bytes of feature maps that a session would hold for caching.</summary>
+    /// <param name="features">Shape of the feature maps.</param>
+    /// <param name="policy">The cache.</param>
+    /// <param name="options">Branches and samples.</param>
+    public static long PlanCacheBytes(FeatureShape features, ICachePolicy policy, SessionOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        ArgumentNullException.ThrowIfNull(options);
+        Arena measure = Arena.Measure();
+        Lay(measure, features, policy, options, out _, out _);
+        return measure.Used;
     }
 
     /// <summary>Predicts the velocity at the next noise level, computing or skipping as the cache decides.</summary>
@@ -137,13 +165,18 @@ public sealed class DiTSession : IDisposable
     /// <summary>Frees the plans and the feature maps; the program stays. May be called twice.</summary>
     public void Dispose()
     {
+        DropPlans();
+        _arena.Dispose();
+    }
+
+    private void DropPlans()
+    {
         foreach (IStepPlan plan in _plans.Values)
         {
             plan.Dispose();
         }
 
         _plans.Clear();
-        _arena.Dispose();
     }
 
     private StepDecision RunLane(in StepInfo info, int slot)
@@ -250,7 +283,7 @@ public sealed class DiTSession : IDisposable
             p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty ? default : lane.NewerProbeResidual);
         ProbeForm form = _options.ProbeForm;
         bool rides = form == ProbeForm.Epilogue;
-        ResidualExtras extras = rides ? new ResidualExtras(Probe: inputs, ProbeSums: _sums) : default;
+        ResidualExtras extras = rides ? new ResidualExtras(Probe: inputs with { Probe = default }, ProbeSums: _sums) : default;
 
         // A stale probe also enters the probe residual: stored output minus new input.
         Tensor kept = segment == Segment.ResumedBody && KeepsStaleProbe(lane) ? lane.PreviousProbe : p;
@@ -283,15 +316,15 @@ public sealed class DiTSession : IDisposable
 
     private bool KeepsStaleProbe(CacheLane lane) => !lane.PreviousProbe.IsEmpty && _policy.KeepsStaleProbe(_program.ProbeBlocks);
 
-    private CacheLane[] Lay(Arena arena, out Tensor sums, out Tensor gamma)
+    private static CacheLane[] Lay(Arena arena, FeatureShape features, ICachePolicy policy, SessionOptions options, out Tensor sums, out Tensor gamma)
     {
         sums = arena.Allocate(DType.F32, 1, 1, ProbeSums.Count);
         gamma = arena.Allocate(DType.F32, 1, 1, 1);
-        Tensor sharedInput = arena.Allocate(_program.FeatureType, _program.Batch, _program.Tokens, _program.Width);
-        CacheLane[] lanes = new CacheLane[_lanes.Length];
+        Tensor sharedInput = arena.Allocate(features.Type, features.Batch, features.Tokens, features.Width);
+        CacheLane[] lanes = new CacheLane[options.Branches * options.Samples / features.Batch];
         for (int i = 0; i < lanes.Length; i++)
         {
-            lanes[i] = new CacheLane(arena, _program, _policy, sharedInput, _options.MeasureInput || _policy.NeedsInputChange);
+            lanes[i] = new CacheLane(arena, features, policy, sharedInput, options.MeasureInput || policy.NeedsInputChange);
         }
 
         return lanes;

@@ -23,9 +23,10 @@ internal sealed unsafe class RandomTensors : IDisposable
     /// <summary>A tensor of a shape; a vector is ones for a norm scale and small numbers otherwise.</summary>
     public HostTensor Take(string name, int[] shape)
     {
-        bool isNorm = shape.Length == 1 && name.Contains("norm_", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal);
+        bool isNorm = shape.Length == 1 && name.EndsWith(".weight", StringComparison.Ordinal);
         long count = shape.Aggregate(1L, (a, b) => checked(a * b));
-        int scale = isNorm ? int.MinValue : shape.Length < 2 ? -5 : (int)Math.Round(Math.Log2(Math.Sqrt(3.0 / shape[^1])));
+        double inFeatures = (double)count / shape[0];
+        int scale = isNorm ? int.MinValue : shape.Length < 2 ? -5 : (int)Math.Round(Math.Log2(Math.Sqrt(3.0 / inFeatures)));
         return new HostTensor(name, Block(scale, count), DType.BF16, shape);
     }
 

@@ -1,5 +1,4 @@
 using DiCacheNative.Backends;
-using DiCacheNative.Tensors;
 using DiCacheNative.Weights;
 
 namespace DiCacheNative.Models.Flux;
@@ -40,14 +39,14 @@ public sealed class FluxModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(backend);
         using Checkpoint checkpoint = Checkpoint.Open(path);
-        string prefix = Prefix(checkpoint);
+        string prefix = CheckpointGeometry.Prefix(checkpoint, "double_blocks.0.img_attn.qkv.weight", "model.diffusion_model.");
         bool original = checkpoint.Contains(prefix + "double_blocks.0.img_attn.qkv.weight");
         if (!original && !checkpoint.Contains(prefix + "transformer_blocks.0.attn.to_q.weight"))
         {
             throw new ModelFormatException(path, "the checkpoint has neither double_blocks (Black Forest Labs) nor transformer_blocks (diffusers): it is no FLUX transformer");
         }
 
-        string? configPath = ConfigBeside(path);
+        string? configPath = CheckpointGeometry.ConfigBeside(path);
         FluxConfig config = configPath is not null ? FluxConfig.Read(configPath) : original ? Infer(checkpoint, prefix) : InferDiffusers(checkpoint, prefix);
         config.Validate(configPath ?? path);
         WeightMap map = new(checkpoint, "FLUX", prefix);
@@ -83,30 +82,17 @@ public sealed class FluxModel : IDisposable
     private static FluxSource Source(bool original, FluxConfig config, TensorReader take) =>
         original ? new OriginalFluxSource(config, take) : new DiffusersFluxSource(config, take);
 
-    private static string Prefix(Checkpoint checkpoint)
-    {
-        const string Combined = "model.diffusion_model.";
-        return checkpoint.Contains(Combined + "double_blocks.0.img_attn.qkv.weight") ? Combined : string.Empty;
-    }
-
-    private static string? ConfigBeside(string path)
-    {
-        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        string config = Path.Combine(folder, "config.json");
-        return File.Exists(config) ? config : null;
-    }
-
     // Geometry of a checkpoint in the Black Forest Labs layout.
     private static FluxConfig Infer(Checkpoint checkpoint, string prefix)
     {
-        int Dim(string name, int axis) => Dimension(checkpoint, prefix + name, axis);
+        int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, prefix + name, axis);
         int headDim = Dim("double_blocks.0.img_attn.norm.query_norm.scale", 0), width = Dim("img_in.weight", 0);
         return new FluxConfig
         {
             InChannels = Dim("img_in.weight", 1),
             OutChannels = Dim("final_layer.linear.weight", 0),
-            DoubleBlocks = Count(checkpoint, prefix + "double_blocks."),
-            SingleBlocks = Count(checkpoint, prefix + "single_blocks."),
+            DoubleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "double_blocks."),
+            SingleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "single_blocks."),
             Heads = width / headDim,
             HeadDim = headDim,
             JointDim = Dim("txt_in.weight", 1),
@@ -118,14 +104,14 @@ public sealed class FluxModel : IDisposable
 
     private static FluxConfig InferDiffusers(Checkpoint checkpoint, string prefix)
     {
-        int Dim(string name, int axis) => Dimension(checkpoint, prefix + name, axis);
+        int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, prefix + name, axis);
         int headDim = Dim("transformer_blocks.0.attn.norm_q.weight", 0), width = Dim("x_embedder.weight", 0);
         return new FluxConfig
         {
             InChannels = Dim("x_embedder.weight", 1),
             OutChannels = Dim("proj_out.weight", 0),
-            DoubleBlocks = Count(checkpoint, prefix + "transformer_blocks."),
-            SingleBlocks = Count(checkpoint, prefix + "single_transformer_blocks."),
+            DoubleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "transformer_blocks."),
+            SingleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "single_transformer_blocks."),
             Heads = width / headDim,
             HeadDim = headDim,
             JointDim = Dim("context_embedder.weight", 1),
@@ -133,30 +119,5 @@ public sealed class FluxModel : IDisposable
             GuidanceEmbeds = checkpoint.Contains(prefix + "time_text_embed.guidance_embedder.linear_1.weight"),
             RopeAxes = FluxConfig.InferRopeAxes(headDim),
         };
-    }
-
-    private static int Dimension(Checkpoint checkpoint, string name, int axis)
-    {
-        if (!checkpoint.TryGet(name, out HostTensor tensor) || tensor.Shape.Length <= axis || tensor.Shape[axis] <= 0)
-        {
-            throw new ModelFormatException(checkpoint.Path, $"the geometry cannot be inferred: {name} is missing or has an impossible shape");
-        }
-
-        return tensor.Shape[axis];
-    }
-
-    private static int Count(Checkpoint checkpoint, string blocks)
-    {
-        int count = 0;
-        foreach (string name in checkpoint.Names)
-        {
-            if (name.StartsWith(blocks, StringComparison.Ordinal) && name.IndexOf('.', blocks.Length) is int dot and > 0
-                && int.TryParse(name.AsSpan(blocks.Length, dot - blocks.Length), out int index) && index >= 0)
-            {
-                count = Math.Max(count, index + 1);
-            }
-        }
-
-        return count;
     }
 }

@@ -10,8 +10,9 @@ public sealed partial class FluxProgram : DiTProgram
     /// <summary>Width of the sinusoidal embedding of time step and guidance.</summary>
     internal const int SinusoidWidth = 256;
 
-    // The model is conditioned on the noise level and the guidance times 1000.
-    private const float ConditionScale = 1000f;
+    // The guidance is embedded on the scale of the time step.
+    private const float GuidanceScale = 1000f;
+    private const double RopeTheta = 10000;
 
     private readonly FluxConfig _config;
     private readonly FluxWeights _weights;
@@ -154,20 +155,20 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void SetTimesteps(ReadOnlySpan<float> sigmas)
+    public override void SetTimesteps(ReadOnlySpan<float> timesteps)
     {
-        int slots = _shape.Slots, rows = sigmas.Length * slots * Batch;
-        if (sigmas.Length > _shape.MaxSteps)
+        int slots = _shape.Slots, rows = timesteps.Length * slots * Batch;
+        if (timesteps.Length > _shape.MaxSteps)
         {
-            throw new ArgumentException($"{sigmas.Length} time steps, but the program was made for {_shape.MaxSteps}", nameof(sigmas));
+            throw new ArgumentException($"{timesteps.Length} time steps, but the program was made for {_shape.MaxSteps}", nameof(timesteps));
         }
 
         float[] times = new float[rows], guidances = new float[rows], pooled = new float[rows * _config.PooledDim];
         for (int row = 0; row < rows; row++)
         {
             int sample = row % Batch, slot = row / Batch % slots;
-            times[row] = sigmas[row / (slots * Batch)] * ConditionScale;
-            guidances[row] = _config.GuidanceEmbeds ? _guidance[slot][sample] * ConditionScale : 0;
+            times[row] = timesteps[row / (slots * Batch)];
+            guidances[row] = _config.GuidanceEmbeds ? _guidance[slot][sample] * GuidanceScale : 0;
             _pooled[slot].AsSpan(sample * _config.PooledDim, _config.PooledDim).CopyTo(pooled.AsSpan(row * _config.PooledDim));
         }
 
@@ -327,23 +328,10 @@ public sealed partial class FluxProgram : DiTProgram
     // Text tokens stand at position (0, 0, 0), image tokens at (0, row, column).
     private void UploadRope()
     {
-        int half = _config.HeadDim / 2;
+        int half = _config.HeadDim / 2, text = _shape.TextTokens * half;
         float[] cos = new float[_shape.Tokens * half], sin = new float[_shape.Tokens * half];
-        for (int token = 0; token < _shape.Tokens; token++)
-        {
-            int at = token * half, image = token - _shape.TextTokens;
-            for (int axis = 0; axis < 3; axis++)
-            {
-                int position = image < 0 || axis == 0 ? 0 : axis == 1 ? image / _shape.GridWidth : image % _shape.GridWidth;
-                int width = _config.RopeAxes[axis];
-                for (int i = 0; i < width / 2; i++, at++)
-                {
-                    (double s, double c) = Math.SinCos(position / Math.Pow(10000, 2.0 * i / width));
-                    (cos[at], sin[at]) = ((float)c, (float)s);
-                }
-            }
-        }
-
+        cos.AsSpan(0, text).Fill(1);
+        RotaryTable.Fill(new LatentSize(1, _shape.GridHeight, _shape.GridWidth), _config.RopeAxes, RopeTheta, cos.AsSpan(text), sin.AsSpan(text));
         Backend.Upload(cos, _rope.Cos);
         Backend.Upload(sin, _rope.Sin);
     }

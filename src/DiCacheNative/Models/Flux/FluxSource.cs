@@ -14,7 +14,7 @@ internal readonly record struct FluxSingleSource(LinearSource Modulation, Linear
 /// The tensors of a FLUX checkpoint by their role, whatever they are called. Two layouts are known: diffusers (q, k, v separate, head
 /// modulation scale first) and Black Forest Labs (q, k, v and the single block's first layer fused by rows, head modulation shift first).
 /// </summary>
-internal abstract class FluxSource(FluxConfig config, TensorReader take)
+internal abstract class FluxSource(FluxConfig config, TensorReader take) : LayerSource(take)
 {
     public FluxConfig Config { get; } = config;
 
@@ -54,39 +54,7 @@ internal abstract class FluxSource(FluxConfig config, TensorReader take)
             _ = Single(i);
         }
     }
-
-    protected HostTensor Vector(string name, int width) => take(name, [width]);
-
-    /// <summary>A layer made of one or more whole layers of the checkpoint, stacked.</summary>
-    protected LinearSource Linear(int inFeatures, params ReadOnlySpan<(string Name, int Rows)> parts)
-    {
-        HostTensor[] weights = new HostTensor[parts.Length], biases = new HostTensor[parts.Length];
-        for (int i = 0; i < parts.Length; i++)
-        {
-            weights[i] = take(parts[i].Name + ".weight", [parts[i].Rows, inFeatures]);
-            biases[i] = take(parts[i].Name + ".bias", [parts[i].Rows]);
-        }
-
-        return new LinearSource(parts[0].Name, weights, biases);
-    }
-
-    /// <summary>A layer made of runs of rows of one fused layer, in the order given.</summary>
-    protected LinearSource Rows(string name, int totalRows, int inFeatures, params ReadOnlySpan<(int Start, int Count)> runs)
-    {
-        HostTensor weight = take(name + ".weight", [totalRows, inFeatures]), bias = take(name + ".bias", [totalRows]);
-        HostTensor[] weights = new HostTensor[runs.Length], biases = new HostTensor[runs.Length];
-        for (int i = 0; i < runs.Length; i++)
-        {
-            weights[i] = weight.Rows(runs[i].Start, runs[i].Count);
-            biases[i] = bias.Rows(runs[i].Start, runs[i].Count);
-        }
-
-        return new LinearSource(name, weights, biases);
-    }
 }
-
-/// <summary>Gives the tensor of a name; an implementation checks the shape.</summary>
-internal delegate HostTensor TensorReader(string name, int[] shape);
 
 /// <summary>The layout of FluxTransformer2DModel.</summary>
 internal sealed class DiffusersFluxSource(FluxConfig config, TensorReader take) : FluxSource(config, take)

@@ -15,40 +15,19 @@ internal sealed record FluxSingleWeights(LinearWeight Modulation, LinearWeight Q
 /// <summary>All weights of a FLUX transformer on a backend.</summary>
 internal sealed class FluxWeights : IDisposable
 {
-    private readonly List<LinearWeight> _all;
-    private readonly Arena _norms;
-    private readonly long _scaleParameters;
+    private readonly WeightStore _store;
 
     /// <summary>Moves the weights of a source to a backend.</summary>
     /// <exception cref="BackendException">They do not fit into memory.</exception>
     public FluxWeights(IBackend backend, FluxSource source)
     {
         FluxConfig config = source.Config;
-        _all = [];
-        int scales = (4 * config.DoubleBlocks) + (2 * config.SingleBlocks);
-        Arena measure = Arena.Measure();
-        for (int i = 0; i < scales; i++)
-        {
-            measure.Allocate(DType.F32, 1, 1, config.HeadDim);
-        }
-
-        _scaleParameters = (long)scales * config.HeadDim;
-        _norms = backend.CreateArena(measure.Used, "FLUX norm scales");
+        _store = new WeightStore(backend, "FLUX");
         try
         {
-            LinearWeight Linear(in LinearSource s)
-            {
-                LinearWeight weight = backend.CreateLinear(s);
-                _all.Add(weight);
-                return weight;
-            }
+            LinearWeight Linear(in LinearSource s) => _store.Linear(s);
 
-            Tensor Scale(HostTensor t)
-            {
-                Tensor scale = _norms.Allocate(DType.F32, 1, 1, config.HeadDim);
-                backend.Upload(t.ToArray(), scale);
-                return scale;
-            }
+            Tensor Scale(HostTensor t) => _store.Vector(t);
 
             FluxStreamWeights Stream(FluxStreamSource s) =>
                 new(Linear(s.Modulation), Linear(s.Qkv), Linear(s.Projection), Linear(s.Up), Linear(s.Down), new QkNorm(Scale(s.QueryNorm), Scale(s.KeyNorm)));
@@ -94,18 +73,10 @@ internal sealed class FluxWeights : IDisposable
     public LinearWeight FinalProjection { get; }
 
     /// <summary>Memory held by the backend, in bytes.</summary>
-    public long Bytes => _all.Sum(w => w.Bytes) + _norms.Capacity;
+    public long Bytes => _store.Bytes;
 
     /// <summary>Number of parameters, biases and norm scales included.</summary>
-    public long Parameters => _all.Sum(w => ((long)w.OutFeatures * w.InFeatures) + w.OutFeatures) + _scaleParameters;
+    public long Parameters => _store.Parameters;
 
-    public void Dispose()
-    {
-        foreach (LinearWeight weight in _all)
-        {
-            weight.Dispose();
-        }
-
-        _norms.Dispose();
-    }
+    public void Dispose() => _store.Dispose();
 }
