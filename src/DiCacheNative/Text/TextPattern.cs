@@ -18,7 +18,7 @@ internal enum SplitBehavior
 internal sealed class TextPattern
 {
     // A pattern comes with a model file: one that backtracks for ever must not hang the program.
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
     private static readonly Lazy<char[]> Representatives = new(FindRepresentatives);
 
