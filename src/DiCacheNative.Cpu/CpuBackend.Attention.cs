@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Kernels;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -6,39 +7,42 @@ namespace DiCacheNative.Cpu;
 /// <content>Attention.</content>
 public sealed unsafe partial class CpuBackend
 {
+    private const float Log2E = 1.44269504f;
+
     /// <inheritdoc/>
     public void Attention(in Tensor q, in Tensor k, in Tensor v, in Tensor o, int heads, float scale)
     {
         OpValidation.Attention(ActivationType, q, k, v, o, heads);
-        Tensor query = q, key = k, value = v, output = o;
-        int width = q.Cols / heads;
-        Parallel.For(0, q.Batch * heads, task =>
+        AttentionArguments a = new()
         {
-            int b = task / heads, first = task % heads * width;
-            float* sums = stackalloc float[width];
-            for (int i = 0; i < query.Rows; i++)
+            Q = Operand.Of(q),
+            K = Operand.Of(k),
+            V = Operand.Of(v),
+            O = Operand.Of(o),
+            Batch = q.Batch,
+            Heads = heads,
+            HeadWidth = q.Cols / heads,
+            QueryRows = q.Rows,
+            KeyRows = k.Rows,
+            Factor = scale * Log2E,
+            ValueWidth = 2 * _kernels.Width,
+            KeyWidth = 3 * _kernels.Width,
+        };
+        a.PaddedWidth = (a.HeadWidth + a.ValueWidth - 1) / a.ValueWidth * a.ValueWidth;
+        a.PaddedKeys = (a.KeyRows + a.KeyWidth - 1) / a.KeyWidth * a.KeyWidth;
+        int pairs = q.Batch * heads, perRun = a.PairsPerRun;
+        lock (_gate)
+        {
+            a.ScratchPerWorker = a.ScratchBytes(_kernels.TileRows);
+            a.Scratch = WorkerScratch(a.ScratchPerWorker);
+            a.Packed = (float*)_sharedScratch.Ensure(perRun * a.PairFloats * sizeof(float));
+            for (int first = 0; first < pairs; first += perRun)
             {
-                float max = float.NegativeInfinity, total = 0;
-                new Span<float>(sums, width).Clear();
-                for (int j = 0; j < key.Rows; j++)
-                {
-                    float score = scale * Dot(Row(query, b, i) + first, Row(key, b, j) + first, width);
-                    float next = MathF.Max(max, score), keep = MathF.Exp(max - next), p = MathF.Exp(score - next);
-                    float* values = Row(value, b, j) + first;
-                    for (int c = 0; c < width; c++)
-                    {
-                        sums[c] = (sums[c] * keep) + (p * values[c]);
-                    }
-
-                    (max, total) = (next, (total * keep) + p);
-                }
-
-                float* into = Row(output, b, i) + first;
-                for (int c = 0; c < width; c++)
-                {
-                    into[c] = sums[c] / total;
-                }
+                a.FirstPair = first;
+                a.Pairs = Math.Min(perRun, pairs - first);
+                _team.Run(_kernels.PackAttention, &a, a.Pairs * a.KeyBlocks);
+                _team.Run(_kernels.Attend, &a, a.Pairs * a.QueryBlocks);
             }
-        });
+        }
     }
 }

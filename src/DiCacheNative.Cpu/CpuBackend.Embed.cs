@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Kernels;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -11,10 +12,11 @@ public sealed unsafe partial class CpuBackend
     {
         OpValidation.TimestepEmbed(ActivationType, values, y);
         int half = y.Cols / 2;
+        Operand source = Operand.Of(values), target = Operand.Of(y);
         for (int b = 0; b < y.Batch; b++)
         {
-            double value = *Row(values, b, 0);
-            float* row = Row(y, b, 0);
+            double value = *source.Row(b, 0);
+            float* row = target.Row(b, 0);
             for (int i = 0; i < half; i++)
             {
                 (double sin, double cos) = Math.SinCos(value * Math.Exp(-Math.Log(maxPeriod) * i / half));
@@ -37,31 +39,16 @@ public sealed unsafe partial class CpuBackend
         MovePatches(latents, geometry, tokens, toTokens: false);
     }
 
-    private static void MovePatches(in Tensor latents, in PatchGeometry g, in Tensor tokens, bool toTokens)
+    private void MovePatches(in Tensor latents, in PatchGeometry geometry, in Tensor tokens, bool toTokens)
     {
-        int across = g.Width / g.PatchWidth, down = g.Height / g.PatchHeight;
-        for (int b = 0; b < latents.Batch; b++)
+        PatchArguments a = new()
         {
-            for (int t = 0; t < g.Tokens; t++)
-            {
-                float* token = Row(tokens, b, t);
-                int frame = t / (across * down) * g.PatchFrames, top = t / across % down * g.PatchHeight, left = t % across * g.PatchWidth;
-                for (int i = 0; i < g.TokenWidth; i++)
-                {
-                    int patch = g.PatchFrames * g.PatchHeight * g.PatchWidth;
-                    int c = g.ChannelsFirst ? i / patch : i % g.Channels, inside = g.ChannelsFirst ? i % patch : i / g.Channels;
-                    int pf = inside / (g.PatchHeight * g.PatchWidth), py = inside / g.PatchWidth % g.PatchHeight, px = inside % g.PatchWidth;
-                    float* latent = Row(latents, b, 0) + ((((((long)c * g.Frames) + frame + pf) * g.Height) + top + py) * g.Width) + left + px;
-                    if (toTokens)
-                    {
-                        token[i] = *latent;
-                    }
-                    else
-                    {
-                        *latent = token[i];
-                    }
-                }
-            }
-        }
+            Latents = Operand.Of(latents),
+            Tokens = Operand.Of(tokens),
+            Geometry = geometry,
+            ToTokens = toTokens,
+            Tasks = RowTasks.Of(tokens.Batch, tokens.Rows, tokens.Cols),
+        };
+        _team.Run(&PatchKernels.Move, &a, a.Tasks.Count);
     }
 }

@@ -1,6 +1,5 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Gemm;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -8,124 +7,98 @@ namespace DiCacheNative.Cpu;
 /// <content>Linear layers.</content>
 public sealed unsafe partial class CpuBackend
 {
-    /// <inheritdoc/>
+    // Columns per task of our own kernels: see LinearKernel.
+    private const int ManagedColumns = 384;
+
+    // Blocks handed to oneDNN, which packs both operands anew in each call: large enough to pay for it.
+    private const int OneDnnRows = 512, OneDnnColumns = 192;
+
+    /// <summary>
+    /// Packs the weight of a linear layer. Sources of one 16-bit type keep it, at two bytes per weight, and give the same bits as the same
+    /// numbers in F32.
+    /// </summary>
+    /// <param name="source">Matrices and biases.</param>
+    /// <exception cref="ShapeException">The parts do not stack.</exception>
+    /// <exception cref="BackendException">Not enough memory.</exception>
     public LinearWeight CreateLinear(in LinearSource source)
     {
         (int n, int k) = OpValidation.Linear(source);
-        return new PlainWeight(source, n, k);
+        WeightLayout layout = _gemm == GemmEngine.OneDnn ? WeightLayout.Plain : WeightLayout.Panels;
+        DType type = _precision == CpuPrecision.Bf16 ? DType.BF16 : WeightPacking.StoredType(source);
+        CpuWeight weight = new(source.Name, n, k, type, layout, 3 * _kernels.Width);
+        try
+        {
+            WeightPacking.Fill(weight, source, _team);
+        }
+        catch
+        {
+            weight.Dispose();
+            throw;
+        }
+
+        return weight;
     }
 
     /// <inheritdoc/>
     public void Linear(in Tensor x, LinearWeight weight, in Tensor y, Epilogue epilogue = Epilogue.None)
     {
         OpValidation.Linear(ActivationType, x, weight, y);
-        var w = weight as PlainWeight ?? throw new ArgumentException($"the weight {weight.Name} was made by another backend", nameof(weight));
-        Tensor input = x, output = y;
-        Parallel.For(0, w.OutFeatures, n =>
+        CpuWeight w = weight as CpuWeight ?? throw new ArgumentException($"the weight {weight.Name} was made by another backend", nameof(weight));
+        w.RequireAlive();
+        lock (_gate)
         {
-            float* row = w.Data + ((long)n * w.InFeatures);
-            for (int b = 0; b < input.Batch; b++)
+            if (w.Layout == WeightLayout.Panels)
             {
-                for (int r = 0; r < input.Rows; r++)
-                {
-                    float sum = Dot(Row(input, b, r), row, w.InFeatures) + w.Bias[n];
-                    Row(output, b, r)[n] = Activation(sum, epilogue);
-                }
+                LinearArguments a = LinearArguments.Of(x, w, y, epilogue, LinearArguments.RowsPerTask, ManagedColumns);
+                RequirePanels(w);
+                a.ScratchPerWorker = _kernels.LinearScratch;
+                a.Scratch = WorkerScratch(a.ScratchPerWorker);
+                _team.Run(_kernels.Linear, &a, a.Tasks);
             }
-        });
+            else
+            {
+                LinearArguments a = LinearArguments.Of(x, w, y, epilogue, OneDnnRows, OneDnnColumns);
+                bool bf16 = _precision == CpuPrecision.Bf16;
+                long widened = w.Type == DType.F32 ? 0 : (long)a.PanelsPerBlock * a.PanelWidth * a.K * sizeof(float);
+                a.ScratchPerWorker = bf16 ? (long)a.RowsPerBlock * a.K * sizeof(ushort) : widened;
+                a.Scratch = WorkerScratch(a.ScratchPerWorker);
+                _team.Run(bf16 ? _kernels.OneDnnBf16 : _kernels.OneDnnF32, &a, a.Tasks);
+            }
+        }
+
         GC.KeepAlive(w);
     }
 
-    private static float Dot(float* a, float* b, int count)
+    private static GemmEngine ResolveEngine(CpuBackendOptions options)
     {
-        Vector<float> sum = Vector<float>.Zero;
-        int i = 0;
-        for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
+        OneDnn library = OneDnn.Library;
+        if (options.Precision == CpuPrecision.Bf16)
         {
-            sum += Vector.Load(a + i) * Vector.Load(b + i);
+            if (options.Gemm == GemmEngine.Managed || !library.HasBf16)
+            {
+                throw new BackendException($"bf16 matrix products need oneDNN with dnnl_gemm_bf16bf16f32: {library.Reason}; choose f32");
+            }
+
+            return GemmEngine.OneDnn;
         }
 
-        float total = Vector.Sum(sum);
-        for (; i < count; i++)
+        if (options.Gemm == GemmEngine.OneDnn && !library.IsAvailable)
         {
-            total += a[i] * b[i];
+            throw new BackendException($"{library.Reason}; choose the managed matrix engine");
         }
 
-        return total;
+        return options.Gemm == GemmEngine.Auto ? GemmEngine.Managed : options.Gemm;
     }
 
-    private static float Activation(float v, Epilogue epilogue) => epilogue switch
+    private string DescribeEngine() => _gemm == GemmEngine.OneDnn
+        ? OneDnn.Library.Name
+        : $"managed kernels ({OneDnn.Library.Reason}{(OneDnn.Library.IsAvailable ? ", not used: ours are as fast" : "")})";
+
+    private void RequirePanels(CpuWeight weight)
     {
-        Epilogue.GeluTanh => 0.5f * v * (1 + MathF.Tanh(0.7978845608028654f * (v + (0.044715f * v * v * v)))),
-        Epilogue.Silu => v / (1 + MathF.Exp(-v)),
-        Epilogue.GeluErf => (float)(0.5 * v * (1 + Erf(v * 0.70710678118654752))),
-        _ => v,
-    };
-
-    /// <summary>erf by its Taylor series below 3 and by the continued fraction of erfc above; relative error below 1e-12.</summary>
-    private static double Erf(double x)
-    {
-        double a = Math.Abs(x);
-        if (a < 3)
+        if (weight.PanelWidth != 3 * _kernels.Width)
         {
-            double term = x, sum = x;
-            for (int n = 1; n < 60; n++)
-            {
-                term *= -x * x / n;
-                sum += term / ((2 * n) + 1);
-            }
-
-            return sum * 1.1283791670955126;
-        }
-
-        double fraction = 0;
-        for (int n = 40; n > 0; n--)
-        {
-            fraction = n / 2.0 / (a + fraction);
-        }
-
-        double tail = Math.Exp(-a * a) / (a + fraction) * 0.56418958354775629;
-        return Math.Sign(x) * (1 - tail);
-    }
-
-    private sealed class PlainWeight : LinearWeight
-    {
-        internal readonly float* Data, Bias;
-        private int _disposed;
-
-        internal PlainWeight(in LinearSource source, int n, int k)
-            : base(source.Name, n, k)
-        {
-            Data = (float*)NativeMemory.AlignedAlloc((nuint)((long)n * k * sizeof(float)), 64);
-            Bias = (float*)NativeMemory.AllocZeroed((nuint)n, sizeof(float));
-            long at = 0;
-            foreach (HostTensor part in source.Weights)
-            {
-                for (int r = 0; r < part.Shape[0]; r++, at += k)
-                {
-                    part.CopyTo(new Span<float>(Data + at, k), (long)r * k);
-                }
-            }
-
-            int bias = 0;
-            foreach (HostTensor part in source.Biases)
-            {
-                part.CopyTo(new Span<float>(Bias + bias, (int)part.Count));
-                bias += (int)part.Count;
-            }
-        }
-
-        public override long Bytes => ((long)OutFeatures * InFeatures * sizeof(float)) + (OutFeatures * sizeof(float));
-
-        ~PlainWeight() => Dispose(false);
-
-        protected override void Dispose(bool disposing)
-        {
-            if (Interlocked.Exchange(ref _disposed, 1) == 0)
-            {
-                NativeMemory.AlignedFree(Data);
-                NativeMemory.Free(Bias);
-            }
+            throw new ArgumentException($"the weight {weight.Name} was packed for another vector width", nameof(weight));
         }
     }
 }

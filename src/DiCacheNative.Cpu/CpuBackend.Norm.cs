@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Kernels;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -10,88 +11,41 @@ public sealed unsafe partial class CpuBackend
     public void LayerNormModulate(in Tensor x, in Modulation modulation, in Tensor y, float epsilon = 1e-6f)
     {
         OpValidation.LayerNormModulate(ActivationType, x, modulation, y);
-        for (int b = 0; b < x.Batch; b++)
+        LayerNormArguments a = new()
         {
-            for (int r = 0; r < x.Rows; r++)
-            {
-                NormRow(Row(x, b, r), modulation, b, Row(y, b, r), x.Cols, epsilon);
-            }
-        }
+            X = Operand.Of(x),
+            Y = Operand.Of(y),
+            Norm = NormOf(modulation, epsilon),
+            Cols = x.Cols,
+            Tasks = RowTasks.Of(x.Batch, x.Rows, x.Cols),
+        };
+        _team.Run(_kernels.LayerNormModulate, &a, a.Tasks.Count);
     }
 
     /// <inheritdoc/>
     public void QkNormRope(in Tensor q, in Tensor k, in QkNorm norm, in RopeTable rope, int heads)
     {
         OpValidation.QkNormRope(ActivationType, q, k, norm, rope, heads);
-        NormRope(q, norm.Query, norm.Epsilon, rope, heads);
-        if (!k.IsEmpty)
+        QkNormRopeArguments a = new()
         {
-            NormRope(k, norm.Key, norm.Epsilon, rope, heads);
-        }
+            Q = Operand.Of(q),
+            K = Operand.Of(k),
+            QueryScale = Operand.Of(norm.Query),
+            KeyScale = Operand.Of(norm.Key),
+            Cos = Operand.Of(rope.Cos),
+            Sin = Operand.Of(rope.Sin),
+            QueryPerRow = norm.Query.Cols == q.Cols,
+            KeyPerRow = norm.Key.Cols == q.Cols,
+            Cols = q.Cols,
+            HeadWidth = q.Cols / heads,
+            RopeRows = rope.Cos.IsEmpty ? 0 : rope.Cos.Rows,
+            Epsilon = norm.Epsilon,
+            QueryTasks = RowTasks.Of(q.Batch, q.Rows, q.Cols),
+            KeyTasks = RowTasks.Of(k.Batch, k.Rows, q.Cols),
+        };
+        _team.Run(_kernels.QkNormRope, &a, a.QueryTasks.Count + a.KeyTasks.Count);
     }
 
-    private static void NormRow(float* x, in Modulation m, int batch, float* y, int width, float epsilon)
-    {
-        double mean = 0, variance = 0;
-        for (int i = 0; i < width; i++)
-        {
-            mean += x[i];
-        }
-
-        mean /= width;
-        for (int i = 0; i < width; i++)
-        {
-            variance += (x[i] - mean) * (x[i] - mean);
-        }
-
-        float inverse = (float)(1 / Math.Sqrt((variance / width) + epsilon)), center = (float)mean;
-        float* shift = BroadcastRow(m.Shift, batch), scale = BroadcastRow(m.Scale, batch);
-        for (int i = 0; i < width; i++)
-        {
-            float n = (x[i] - center) * inverse;
-            y[i] = (n * (scale == null ? 1 : m.ScaleOffset + scale[i])) + (shift == null ? 0 : shift[i]);
-        }
-    }
-
-    private static void NormRope(in Tensor x, in Tensor scale, float epsilon, in RopeTable rope, int heads)
-    {
-        int headWidth = x.Cols / heads;
-        float* weight = (float*)scale.Data;
-        bool perRow = scale.Cols == x.Cols;
-        for (int b = 0; b < x.Batch; b++)
-        {
-            for (int r = 0; r < x.Rows; r++)
-            {
-                float* row = Row(x, b, r);
-                int group = perRow ? x.Cols : headWidth;
-                for (int g = 0; g < x.Cols; g += group)
-                {
-                    double square = 0;
-                    for (int i = g; i < g + group; i++)
-                    {
-                        square += row[i] * row[i];
-                    }
-
-                    float inverse = (float)(1 / Math.Sqrt((square / group) + epsilon));
-                    for (int i = 0; i < group; i++)
-                    {
-                        row[g + i] = row[g + i] * inverse * weight[i];
-                    }
-                }
-
-                if (!rope.Cos.IsEmpty && r < rope.Cos.Rows)
-                {
-                    int sample = rope.Cos.Batch == 1 ? 0 : b;
-                    float* cos = Row(rope.Cos, sample, r), sin = Row(rope.Sin, sample, r);
-                    for (int i = 0; i < x.Cols; i += 2)
-                    {
-                        int pair = i % headWidth / 2;
-                        float first = row[i], second = row[i + 1];
-                        row[i] = (first * cos[pair]) - (second * sin[pair]);
-                        row[i + 1] = (second * cos[pair]) + (first * sin[pair]);
-                    }
-                }
-            }
-        }
-    }
+    private static NormOperands NormOf(in Modulation modulation, float epsilon) =>
+        new(Operand.Of(modulation.Shift), Operand.Of(modulation.Scale), modulation.ScaleOffset, epsilon);
 }

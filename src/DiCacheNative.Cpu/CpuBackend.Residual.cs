@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Kernels;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -10,32 +11,28 @@ public sealed unsafe partial class CpuBackend
     public void GatedResidual(in Tensor x, in Tensor y, in Tensor gate, in Tensor into, in ResidualExtras extras = default)
     {
         OpValidation.GatedResidual(ActivationType, x, y, gate, into, extras);
-        for (int b = 0; b < x.Batch; b++)
+        ResidualArguments a = new()
         {
-            float* g = BroadcastRow(gate, b);
-            for (int r = 0; r < x.Rows; r++)
+            X = Operand.Of(x),
+            Y = Operand.Of(y),
+            Gate = Operand.Of(gate),
+            Into = Operand.Of(into),
+            Origin = Operand.Of(extras.ResidualOrigin),
+            Residual = Operand.Of(extras.Residual),
+            NormOutput = Operand.Of(extras.Norm.Output),
+            Norm = NormOf(extras.Norm.Modulation, extras.Norm.Epsilon),
+            Probe = ProbeOperands.Of(extras.Probe),
+            Cols = x.Cols,
+            Tasks = RowTasks.Of(x.Batch, x.Rows, x.Cols),
+        };
+        lock (_gate)
+        {
+            a.RowSums = extras.ProbeSums.IsEmpty ? null : RowSums(a.Tasks.Total);
+            _team.Run(_kernels.GatedResidual, &a, a.Tasks.Count);
+            if (!extras.ProbeSums.IsEmpty)
             {
-                float* from = Row(x, b, r), add = Row(y, b, r), to = Row(into, b, r);
-                for (int i = 0; i < x.Cols; i++)
-                {
-                    to[i] = from[i] + (g == null ? add[i] : g[i] * add[i]);
-                }
+                AddRowSums(a.RowSums, a.Tasks.Total, extras.ProbeSums);
             }
-        }
-
-        if (!extras.Residual.IsEmpty)
-        {
-            Subtract(into, extras.ResidualOrigin, extras.Residual);
-        }
-
-        if (!extras.ProbeSums.IsEmpty)
-        {
-            ProbeL1(extras.Probe with { Probe = into }, extras.ProbeSums);
-        }
-
-        if (!extras.Norm.Output.IsEmpty)
-        {
-            LayerNormModulate(into, extras.Norm.Modulation, extras.Norm.Output, extras.Norm.Epsilon);
         }
     }
 
@@ -43,88 +40,77 @@ public sealed unsafe partial class CpuBackend
     public void Subtract(in Tensor a, in Tensor b, in Tensor into)
     {
         OpValidation.Subtract(ActivationType, a, b, into);
-        for (int s = 0; s < a.Batch; s++)
-        {
-            for (int r = 0; r < a.Rows; r++)
-            {
-                float* left = Row(a, s, r), right = Row(b, s, r), to = Row(into, s, r);
-                for (int i = 0; i < a.Cols; i++)
-                {
-                    to[i] = left[i] - right[i];
-                }
-            }
-        }
+        RunElements(ElementOp.Subtract, Operand.Of(a), Operand.Of(b), 0, Operand.Of(into), into);
     }
 
     /// <inheritdoc/>
     public void Activate(in Tensor x, in Tensor y, Epilogue activation = Epilogue.None)
     {
         OpValidation.Activate(x, y);
-        for (int b = 0; b < x.Batch; b++)
+        ActivateArguments a = new() { Activation = activation, Cols = x.Cols, Tasks = RowTasks.Of(x.Batch, x.Rows, x.Cols) };
+        if (x.Type == DType.F32)
         {
-            for (int r = 0; r < x.Rows; r++)
-            {
-                for (int i = 0; i < x.Cols; i++)
-                {
-                    Store(y, b, r, i, Activation(Load(x, b, r, i), activation));
-                }
-            }
+            a.X = Operand.Of(x);
         }
+        else
+        {
+            a.X16 = new Rows16(x.Data, x.BatchStride, x.RowStride);
+        }
+
+        if (y.Type == DType.F32)
+        {
+            a.Y = Operand.Of(y);
+        }
+        else
+        {
+            a.Y16 = new Rows16(y.Data, y.BatchStride, y.RowStride);
+        }
+
+        _team.Run(_kernels.Activate, &a, a.Tasks.Count);
     }
 
     /// <inheritdoc/>
     public void EulerStep(in Tensor x, in Tensor velocity, in Tensor dt)
     {
         OpValidation.EulerStep(ActivationType, x, velocity, dt);
-        float step = *(float*)dt.Data;
-        for (int b = 0; b < x.Batch; b++)
-        {
-            for (int r = 0; r < x.Rows; r++)
-            {
-                float* to = Row(x, b, r), v = Row(velocity, b, r);
-                for (int i = 0; i < x.Cols; i++)
-                {
-                    to[i] += step * v[i];
-                }
-            }
-        }
+        RunElements(ElementOp.AddScaled, Operand.Of(x), Operand.Of(velocity), *(float*)dt.Data, Operand.Of(x), x);
     }
 
     /// <inheritdoc/>
     public void Guide(in Tensor cond, in Tensor uncond, in Tensor scale, in Tensor into)
     {
         OpValidation.Guide(ActivationType, cond, uncond, scale, into);
-        float s = *(float*)scale.Data;
-        for (int b = 0; b < cond.Batch; b++)
-        {
-            for (int r = 0; r < cond.Rows; r++)
-            {
-                float* c = Row(cond, b, r), u = Row(uncond, b, r), to = Row(into, b, r);
-                for (int i = 0; i < cond.Cols; i++)
-                {
-                    to[i] = u[i] + (s * (c[i] - u[i]));
-                }
-            }
-        }
+        RunElements(ElementOp.Guide, Operand.Of(cond), Operand.Of(uncond), *(float*)scale.Data, Operand.Of(into), into);
     }
 
     /// <inheritdoc/>
     public void MeanRows(in Tensor x, in Tensor y)
     {
         OpValidation.MeanRows(ActivationType, x, y);
-        for (int b = 0; b < x.Batch; b++)
+        const int columns = ElementKernels<Simd.Lanes1, float, double>.MeanColumns;
+        MeanArguments a = new()
         {
-            float* mean = Row(y, b, 0);
-            for (int i = 0; i < x.Cols; i++)
-            {
-                double sum = 0;
-                for (int r = 0; r < x.Rows; r++)
-                {
-                    sum += Row(x, b, r)[i];
-                }
+            X = Operand.Of(x),
+            Y = Operand.Of(y),
+            Rows = x.Rows,
+            Cols = x.Cols,
+            ColumnBlocks = (x.Cols + columns - 1) / columns,
+        };
+        _team.Run(_kernels.MeanRows, &a, x.Batch * a.ColumnBlocks);
+    }
 
-                mean[i] = (float)(sum / x.Rows);
-            }
-        }
+    private void RunElements(ElementOp op, Operand a, Operand b, float factor, Operand into, in Tensor shape)
+    {
+        ElementArguments arguments = new()
+        {
+            Op = op,
+            A = a,
+            B = b,
+            Into = into,
+            Factor = factor,
+            Cols = shape.Cols,
+            Tasks = RowTasks.Of(shape.Batch, shape.Rows, shape.Cols),
+        };
+        _team.Run(_kernels.Elements, &arguments, arguments.Tasks.Count);
     }
 }

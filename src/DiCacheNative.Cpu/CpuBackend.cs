@@ -1,46 +1,95 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Gemm;
+using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Cpu.Simd;
+using DiCacheNative.Cpu.Threading;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
 
 /// <summary>
 /// The operations in C# on the processor. They define what every other backend must compute. Results depend on the vector width and the
-/// matrix engine, in the last bits, but not on the number of threads.
+/// matrix engine, in the last bits, but not on the number of threads. Threads that use one backend at the same time take turns, operation
+/// by operation.
 /// </summary>
 public sealed unsafe partial class CpuBackend : IBackend
 {
-    private readonly CpuBackendOptions _options;
+    private readonly Lock _gate = new();
+    private readonly ThreadTeam _team;
+    private readonly KernelTable _kernels;
+    private readonly SimdLevel _simd;
+    private readonly CpuPrecision _precision;
+    private readonly GemmEngine _gemm;
 
-    /// <summary>Creates the backend.</summary>
+    // Scratch of the workers and of the operation as a whole; both only inside _gate.
+    private readonly NativeBuffer _workerScratch = new(), _sharedScratch = new();
+
+    /// <summary>Creates the backend and its threads.</summary>
     /// <param name="options">Choices; none for the defaults.</param>
+    /// <exception cref="BackendException">The processor lacks the vector width asked for, or oneDNN is asked for and cannot be had.</exception>
     public CpuBackend(CpuBackendOptions? options = null)
     {
-        _options = options ?? new CpuBackendOptions();
+        options ??= new CpuBackendOptions();
+        ArgumentOutOfRangeException.ThrowIfNegative(options.Threads, nameof(options));
+        _simd = SimdLevels.Resolve(options.Simd);
+        _kernels = SimdLevels.Kernels(_simd);
+        _precision = options.Precision;
+        _gemm = ResolveEngine(options);
+        _team = new ThreadTeam(options.Threads == 0 ? Environment.ProcessorCount : options.Threads);
     }
 
     /// <inheritdoc/>
     public string Name => "cpu";
 
     /// <inheritdoc/>
-    public string Description => $"CPU, {(_options.Threads == 0 ? Environment.ProcessorCount : _options.Threads)} threads";
+    public string Description
+    {
+        get
+        {
+            string width = _simd == SimdLevel.Scalar ? "no vectors" : $"{_simd} ({_kernels.Width} floats)";
+            string threads = _team.Threads == 1 ? "1 thread" : $"{_team.Threads} threads";
+            return $"CPU, {width}, {threads}, {_precision switch { CpuPrecision.Bf16 => "bf16", _ => "f32" }} matrix products by {DescribeEngine()}";
+        }
+    }
 
     /// <inheritdoc/>
     public DType ActivationType => DType.F32;
 
-    /// <inheritdoc/>
+    /// <summary>Allocates zero-filled memory.</summary>
+    /// <param name="bytes">Size, as measured by <see cref="Arena.Measure"/>.</param>
+    /// <param name="purpose">What it is for, for the message when it does not fit.</param>
+    /// <exception cref="BackendException">Not enough memory: says needed, free and what to lower.</exception>
     public Arena CreateArena(long bytes, string purpose) => HostArena.Create(bytes, purpose);
 
     /// <inheritdoc/>
     public void Upload(ReadOnlySpan<float> source, in Tensor destination)
     {
-        RequireCount(source.Length, destination);
-        for (int b = 0, at = 0; b < destination.Batch; b++)
+        RequireTransfer(source.Length, destination);
+        for (int b = 0; b < destination.Batch; b++)
         {
-            for (int r = 0; r < destination.Rows; r++, at += destination.Cols)
+            for (int r = 0; r < destination.Rows; r++)
             {
-                for (int c = 0; c < destination.Cols; c++)
+                ReadOnlySpan<float> row = source.Slice(((b * destination.Rows) + r) * destination.Cols, destination.Cols);
+                void* to = Address(destination, b, r);
+                switch (destination.Type)
                 {
-                    Store(destination, b, r, c, source[at + c]);
+                    case DType.F32:
+                        row.CopyTo(new Span<float>(to, row.Length));
+                        break;
+                    case DType.BF16:
+                        fixed (float* from = row)
+                        {
+                            Bf16Rows.Round(from, (ushort*)to, row.Length);
+                        }
+
+                        break;
+                    default:
+                        for (int c = 0; c < row.Length; c++)
+                        {
+                            ((Half*)to)[c] = (Half)row[c];
+                        }
+
+                        break;
                 }
             }
         }
@@ -49,77 +98,78 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <inheritdoc/>
     public void Download(in Tensor source, Span<float> destination)
     {
-        RequireCount(destination.Length, source);
-        for (int b = 0, at = 0; b < source.Batch; b++)
+        RequireTransfer(destination.Length, source);
+        for (int b = 0; b < source.Batch; b++)
         {
-            for (int r = 0; r < source.Rows; r++, at += source.Cols)
+            for (int r = 0; r < source.Rows; r++)
             {
-                for (int c = 0; c < source.Cols; c++)
+                Span<float> row = destination.Slice(((b * source.Rows) + r) * source.Cols, source.Cols);
+                void* from = Address(source, b, r);
+                switch (source.Type)
                 {
-                    destination[at + c] = Load(source, b, r, c);
+                    case DType.F32:
+                        new ReadOnlySpan<float>(from, row.Length).CopyTo(row);
+                        break;
+                    case DType.BF16:
+                        fixed (float* to = row)
+                        {
+                            Bf16Rows.Widen((ushort*)from, to, row.Length);
+                        }
+
+                        break;
+                    default:
+                        for (int c = 0; c < row.Length; c++)
+                        {
+                            row[c] = (float)((Half*)from)[c];
+                        }
+
+                        break;
                 }
             }
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Returns at once: operations have ended when their call returns.</summary>
     public void Synchronize()
     {
     }
 
-    /// <inheritdoc/>
+    /// <summary>A plan that calls the action again.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="operations">What it runs.</param>
     public IStepPlan Record(string name, Action operations)
     {
         ArgumentNullException.ThrowIfNull(operations);
         return new DelegatePlan(name, operations);
     }
 
-    /// <inheritdoc/>
+    /// <summary>Ends the threads and frees the scratch memory. May be called twice. Arenas and weights live on.</summary>
     public void Dispose()
     {
-    }
-
-    private static float* Row(in Tensor t, int batch, int row) => (float*)t.Data + (batch * t.BatchStride) + (row * t.RowStride);
-
-    private static float* BroadcastRow(in Tensor t, int batch) => t.IsEmpty ? null : Row(t, t.Batch == 1 ? 0 : batch, 0);
-
-    private static float Load(in Tensor t, int batch, int row, int col)
-    {
-        long at = (batch * t.BatchStride) + (row * t.RowStride) + col;
-        return t.Type switch
+        lock (_gate)
         {
-            DType.F32 => ((float*)t.Data)[at],
-            DType.BF16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)t.Data)[at] << 16),
-            DType.F16 => (float)((Half*)t.Data)[at],
-            _ => throw new ShapeException($"{t} is not of a floating-point type that the CPU backend reads"),
-        };
-    }
-
-    private static void Store(in Tensor t, int batch, int row, int col, float value)
-    {
-        long at = (batch * t.BatchStride) + (row * t.RowStride) + col;
-        switch (t.Type)
-        {
-            case DType.F32:
-                ((float*)t.Data)[at] = value;
-                break;
-            case DType.BF16:
-                uint bits = BitConverter.SingleToUInt32Bits(value);
-                ((ushort*)t.Data)[at] = (ushort)(float.IsNaN(value) ? (bits >> 16) | 0x40 : (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-                break;
-            case DType.F16:
-                ((Half*)t.Data)[at] = (Half)value;
-                break;
-            default:
-                throw new ShapeException($"{t} is not of a floating-point type that the CPU backend writes");
+            _team.Dispose();
+            _workerScratch.Dispose();
+            _sharedScratch.Dispose();
         }
     }
 
-    private static void RequireCount(int length, in Tensor t)
+    private static void* Address(in Tensor t, int batch, int row) =>
+        (byte*)t.Data + (((batch * t.BatchStride) + (row * t.RowStride)) * t.Type.Size());
+
+    /// <summary>Memory for all workers; inside <see cref="_gate"/>.</summary>
+    private byte* WorkerScratch(long bytesPerWorker) => bytesPerWorker == 0 ? null : _workerScratch.Ensure(bytesPerWorker * _team.Threads);
+
+    private static void RequireTransfer(int length, in Tensor t)
     {
         if (t.IsEmpty || length != t.Count)
         {
             throw new ShapeException($"a span of {length} values does not fit {t}");
+        }
+
+        if (t.Type is not (DType.F32 or DType.BF16 or DType.F16))
+        {
+            throw new ShapeException($"{t} is not of a floating-point type that the CPU backend transfers");
         }
     }
 

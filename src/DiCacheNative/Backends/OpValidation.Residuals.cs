@@ -161,14 +161,14 @@ public static partial class OpValidation
         }
     }
 
-    /// <summary>Operands of a probe that rides on a residual addition may be that addition's outputs only as the same view.</summary>
+    /// <summary>The operands of a probe that rides on a residual addition are read after that addition has written.</summary>
     private static void RequireProbeUntouched(string op, in ProbeInputs probe, string outputName, in Tensor output)
     {
-        RequireSameOrDisjoint(op, outputName, output, "extras.Probe.PreviousProbe", probe.PreviousProbe);
-        RequireSameOrDisjoint(op, outputName, output, "extras.Probe.Input", probe.Input);
-        RequireSameOrDisjoint(op, outputName, output, "extras.Probe.PreviousInput", probe.PreviousInput);
-        RequireSameOrDisjoint(op, outputName, output, "extras.Probe.OlderProbeResidual", probe.OlderProbeResidual);
-        RequireSameOrDisjoint(op, outputName, output, "extras.Probe.NewerProbeResidual", probe.NewerProbeResidual);
+        RequireDisjoint(op, outputName, output, "extras.Probe.PreviousProbe", probe.PreviousProbe);
+        RequireDisjoint(op, outputName, output, "extras.Probe.Input", probe.Input);
+        RequireDisjoint(op, outputName, output, "extras.Probe.PreviousInput", probe.PreviousInput);
+        RequireDisjoint(op, outputName, output, "extras.Probe.OlderProbeResidual", probe.OlderProbeResidual);
+        RequireDisjoint(op, outputName, output, "extras.Probe.NewerProbeResidual", probe.NewerProbeResidual);
     }
 
     private static void RequireNextNorm(

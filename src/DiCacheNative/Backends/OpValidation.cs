@@ -11,7 +11,8 @@ namespace DiCacheNative.Backends;
 /// Aliasing. Operations that work element by element or row by row (<see cref="LayerNormModulate"/>, <see cref="GatedResidual"/>,
 /// <see cref="Subtract"/>, <see cref="Activate"/>, <see cref="EulerStep"/>, <see cref="Guide"/>, <see cref="TrajectoryBlend"/>) may write
 /// over an input: an output is either the same view as an input of the same shape or shares no element with it. Outputs of one operation
-/// share no element with each other. The other operations read an input more than once: there an output shares nothing with any input.
+/// share no element with each other, nor with the operands of a probe that rides along. The other operations read an input more than
+/// once: there an output shares nothing with any input.
 /// </remarks>
 public static partial class OpValidation
 {

@@ -1,0 +1,84 @@
+using System.Runtime.InteropServices;
+using DiCacheNative.Backends;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.Cpu.Gemm;
+
+/// <summary>How a <see cref="CpuWeight"/> lies in memory.</summary>
+internal enum WeightLayout
+{
+    /// <summary>Panels of <see cref="CpuWeight.PanelWidth"/> rows of W, transposed: the managed kernels' own.</summary>
+    Panels,
+
+    /// <summary>W [N, K] as it is: what oneDNN takes.</summary>
+    Plain,
+}
+
+/// <summary>The weight of a linear layer in host memory, F32, or BF16 or F16 where all its parts are.</summary>
+internal sealed unsafe class CpuWeight : LinearWeight
+{
+    private byte* _data;
+    private float* _bias;
+
+    /// <summary>Allocates a weight to be filled.</summary>
+    /// <exception cref="BackendException">Not enough memory.</exception>
+    internal CpuWeight(string name, int outFeatures, int inFeatures, DType type, WeightLayout layout, int panelWidth)
+        : base(name, outFeatures, inFeatures)
+    {
+        (Type, Layout, PanelWidth) = (type, layout, panelWidth);
+        Panels = (outFeatures + panelWidth - 1) / panelWidth;
+        long rows = layout == WeightLayout.Panels ? (long)Panels * panelWidth : outFeatures;
+        DataBytes = rows * inFeatures * type.Size();
+        try
+        {
+            _data = (byte*)NativeMemory.AlignedAlloc((nuint)DataBytes, 4096);
+            _bias = (float*)NativeMemory.AlignedAlloc((nuint)((long)Panels * panelWidth * sizeof(float)), 64);
+        }
+        catch (OutOfMemoryException error)
+        {
+            NativeMemory.AlignedFree(_data);
+            GC.SuppressFinalize(this);
+            throw new BackendException($"not enough memory for the weight {name} [{outFeatures}, {inFeatures}] {type}: {DataBytes:N0} bytes needed", error);
+        }
+
+        NativeMemory.Clear(_bias, (nuint)((long)Panels * panelWidth * sizeof(float)));
+    }
+
+    ~CpuWeight() => Dispose(false);
+
+    /// <inheritdoc/>
+    public override long Bytes => DataBytes + ((long)Panels * PanelWidth * sizeof(float));
+
+    internal DType Type { get; }
+
+    internal WeightLayout Layout { get; }
+
+    /// <summary>Rows of W per panel, as wide as a register tile. The last panel is filled up with zeros.</summary>
+    internal int PanelWidth { get; }
+
+    /// <summary>Number of panels.</summary>
+    internal int Panels { get; }
+
+    /// <summary>Bytes from one panel to the next.</summary>
+    internal long PanelBytes => (long)PanelWidth * InFeatures * Type.Size();
+
+    internal byte* Data => _data;
+
+    /// <summary>As long as all panels; zeros where there is no bias.</summary>
+    internal float* Bias => _bias;
+
+    internal bool HasBias { get; set; }
+
+    private long DataBytes { get; }
+
+    /// <summary>For use: the addresses, or an error when the weight is disposed.</summary>
+    internal void RequireAlive() => ObjectDisposedException.ThrowIf(_data == null, this);
+
+    protected override void Dispose(bool disposing)
+    {
+        NativeMemory.AlignedFree(_data);
+        NativeMemory.AlignedFree(_bias);
+        _data = null;
+        _bias = null;
+    }
+}

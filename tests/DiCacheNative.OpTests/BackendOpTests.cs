@@ -1,0 +1,79 @@
+using DiCacheNative.Backends;
+using DiCacheNative.OpTests.Cases;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.OpTests;
+
+/// <summary>Every case of <see cref="OpCases"/> on one backend against plain loops in double precision.</summary>
+public abstract class BackendOpTests
+{
+    // Rows of an output that are compared at most; the first, the last and some between are enough to find what goes wrong.
+    private const int RowsCompared = 40;
+
+    /// <summary>The backend, or a reason to skip.</summary>
+    protected abstract IBackend Backend { get; }
+
+    /// <summary>Cases with more operations, or more than 8 MB of operands, are left to the benchmark.</summary>
+    protected virtual double FlopLimit => 1e9;
+
+    public static TheoryData<string> CaseNames => [.. OpCases.All.Select(c => c.Name)];
+
+    [Theory]
+    [MemberData(nameof(CaseNames))]
+    public void Agrees_with_plain_loops_in_double_precision(string name)
+    {
+        OpCase test = OpCases.Named(name);
+        IBackend backend = Backend;
+        Assert.SkipWhen(test.Flops > FlopLimit || test.Bytes(DType.F32) > 8e6, "left to the benchmark");
+        using CaseSetup setup = new(backend);
+        Action run = test.Prepare(setup);
+        run();
+        Assert.NotEmpty(setup.Expected);
+        foreach ((TestTensor output, Func<int, int, double[]> row) in setup.Expected)
+        {
+            Compare(backend, output, row, test.Tolerance(backend.ActivationType));
+        }
+    }
+
+    private static void Compare(IBackend backend, TestTensor output, Func<int, int, double[]> expected, Tolerance tolerance)
+    {
+        float[] all = new float[output.Parent.Count];
+        backend.Download(output.Parent, all);
+        double error = 0, norm = 0, largest = 0;
+        int rows = output.Batch * output.Rows, step = Math.Max(1, rows / RowsCompared);
+        for (int i = 0; i < rows; i = i == rows - 1 ? rows : Math.Min(rows - 1, i + step))
+        {
+            int batch = i / output.Rows, row = i % output.Rows;
+            double[] reference = expected(batch, row);
+            for (int c = 0; c < reference.Length; c++)
+            {
+                float actual = all[Offset(output, batch, row, c)];
+                Assert.True(float.IsFinite(actual), $"element [{batch}, {row}, {c}] is {actual}, expected {reference[c]}");
+                double difference = Math.Abs(actual - reference[c]);
+                error += difference * difference;
+                norm += reference[c] * reference[c];
+                largest = Math.Max(largest, difference / Math.Max(1, Math.Abs(reference[c])));
+            }
+        }
+
+        Assert.True(error <= tolerance.Nmse * norm, $"NMSE {error / norm:E2} is above {tolerance.Nmse:E2}");
+        Assert.True(largest <= tolerance.MaxAbs, $"largest difference {largest:E2} is above {tolerance.MaxAbs:E2}");
+        RequireGuardsUntouched(output, all);
+    }
+
+    private static void RequireGuardsUntouched(TestTensor output, float[] all)
+    {
+        for (long i = 0; i < all.Length; i++)
+        {
+            int col = (int)(i % output.Parent.Cols) - output.FirstCol, row = (int)(i / output.Parent.Cols % output.Parent.Rows) - output.FirstRow;
+            bool outside = col < 0 || col >= output.Cols || row < 0 || row >= output.Rows;
+            Assert.False(outside && all[i] != CaseSetup.Untouched, $"wrote outside its view: {all[i]} at element {i} of {output.Parent}");
+        }
+    }
+
+    private static long Offset(TestTensor output, int batch, int row, int col)
+    {
+        Tensor p = output.Parent;
+        return ((((long)batch * p.Rows) + output.FirstRow + row) * p.Cols) + output.FirstCol + col;
+    }
+}
