@@ -18,7 +18,7 @@ struct ActivateArgs {
   Rows x;
   Rows y;
   const float* bias;
-  int rows;
+  int row_count;
   int cols;
   int activation;
   int wide;
@@ -42,7 +42,7 @@ DEVICE float activated(float v, int activation) {
 template <class X, class Y>
 DEVICE void activate(const ActivateArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   float v[kVector];
   load8(v, piece_address<X>(a.x, piece), piece.count, a.wide);
   if (a.bias) {

@@ -20,6 +20,8 @@ constexpr int kMaxWarps = 32;  // of a block of 1024 threads
 constexpr int kVector = 8;     // elements a thread moves at once: 16 bytes of bf16, two times 16 bytes of f32
 constexpr unsigned kAllLanes = 0xffffffffu;
 
+DEVICE float minus_infinity() { return __uint_as_float(0xff800000u); }
+
 // ---- bf16: the upper half of a binary32 ----
 
 struct bf16 {
@@ -106,6 +108,13 @@ DEVICE unsigned pack_bf16(float low, float high) {
   return r;
 }
 
+// The same value, of which the compiler knows nothing: what is computed from it in a loop stays in the loop, instead of being computed once
+// and kept in registers that are needed elsewhere.
+DEVICE int not_hoisted(int v) {
+  asm volatile("" : "+r"(v));
+  return v;
+}
+
 // 2^v, about 2 ulp; denormal results are flushed to zero.
 DEVICE float exp2_fast(float v) {
   float r;
@@ -117,6 +126,7 @@ DEVICE float exp2_fast(float v) {
 
 DEVICE unsigned pack_bf16(float low, float high) { return round_bf16(low) | (round_bf16(high) << 16); }
 DEVICE float exp2_fast(float v) { return exp2f(v); }
+DEVICE int not_hoisted(int v) { return v; }
 
 #endif
 
@@ -141,8 +151,6 @@ DEVICE T* row_of(const Rows& rows, int sample, int row) {
 }
 
 DEVICE const float* vector_of(const Vector& vector, int sample) { return vector.data + sample * vector.batch_stride; }
-
-DEVICE int min_of(int a, int b) { return a < b ? a : b; }
 
 // ---- eight elements at a time ----
 

@@ -13,7 +13,7 @@ struct EulerStepArgs {
   Rows x;
   Rows velocity;
   const float* dt;
-  int rows;
+  int row_count;
   int cols;
   int wide;
 };
@@ -21,7 +21,7 @@ struct EulerStepArgs {
 template <class V>
 DEVICE void euler_step(const EulerStepArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   const float dt = *a.dt;
   float x[kVector], velocity[kVector];
   float* address = piece_address<float>(a.x, piece);

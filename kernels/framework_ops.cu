@@ -15,7 +15,7 @@ struct FrameworkOpArgs {
   Rows y;
   Rows into;
   const float* gamma;
-  int rows;
+  int row_count;
   int cols;
   int wide;
 };
@@ -30,7 +30,7 @@ struct RowSumArgs {
 template <class T>
 DEVICE void framework_absolute(const FrameworkOpArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   float v[kVector];
   load8(v, piece_address<T>(a.x, piece), piece.count, a.wide);
 #pragma unroll
@@ -41,7 +41,7 @@ DEVICE void framework_absolute(const FrameworkOpArgs& a) {
 template <class T>
 DEVICE void framework_scale(const FrameworkOpArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   const float gamma = *a.gamma;
   float v[kVector];
   load8(v, piece_address<T>(a.x, piece), piece.count, a.wide);
@@ -53,7 +53,7 @@ DEVICE void framework_scale(const FrameworkOpArgs& a) {
 template <class T>
 DEVICE void framework_add(const FrameworkOpArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   float v[kVector], w[kVector];
   load8(v, piece_address<T>(a.x, piece), piece.count, a.wide);
   load8(w, piece_address<T>(a.y, piece), piece.count, a.wide);

@@ -14,7 +14,7 @@ struct GuideArgs {
   Rows uncond;
   Rows into;
   const float* scale;
-  int rows;
+  int row_count;
   int cols;
   int wide;
 };
@@ -22,7 +22,7 @@ struct GuideArgs {
 template <class X, class Y>
 DEVICE void guide(const GuideArgs& a) {
   Piece piece;
-  if (!piece_of(a.rows, a.cols, piece)) return;
+  if (!piece_of(a.row_count, a.cols, piece)) return;
   const float scale = *a.scale;
   float cond[kVector], uncond[kVector];
   load8(cond, piece_address<X>(a.cond, piece), piece.count, a.wide);

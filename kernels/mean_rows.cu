@@ -14,7 +14,7 @@ constexpr int kRowLanes = 8;
 struct MeanRowsArgs {
   Rows x;
   Rows y;
-  int rows;
+  int row_count;
   int cols;
 };
 
@@ -24,7 +24,7 @@ DEVICE void mean_rows(const MeanRowsArgs& a) {
   const int col = blockIdx.x * kWarp + threadIdx.x;
   float sum = 0.f;
   if (col < a.cols) {
-    for (int row = threadIdx.y; row < a.rows; row += kRowLanes) sum += to_f32(row_of<X>(a.x, blockIdx.y, row)[col]);
+    for (int row = threadIdx.y; row < a.row_count; row += kRowLanes) sum += to_f32(row_of<X>(a.x, blockIdx.y, row)[col]);
   }
   partial[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
@@ -32,7 +32,7 @@ DEVICE void mean_rows(const MeanRowsArgs& a) {
     float total = 0.f;
 #pragma unroll
     for (int i = 0; i < kRowLanes; i++) total += partial[i][threadIdx.x];
-    row_of<Y>(a.y, blockIdx.y, 0)[col] = from_f32<Y>(total / a.rows);
+    row_of<Y>(a.y, blockIdx.y, 0)[col] = from_f32<Y>(total / a.row_count);
   }
 }
 

@@ -1,9 +1,9 @@
-// qk_norm_rope: RMS norm of queries and keys with a scale, then rotary embedding of interleaved pairs, in place
-// shapes   q, k [B, L, H * Dh] bf16 or f32, rows and samples strided, k may be missing; scales f32 [Dh] (norm per head) or [H * Dh] (norm
-//          over the row), may be missing; cos, sin f32 [B or 1, Lt, Dh / 2], rows from Lt on are not rotated
+// qk_norm_rope: RMS norm of queries and keys, then rotary embedding of interleaved pairs, in place
+// shapes   q [B, Lq, H * Dh], k [B, Lk, H * Dh] bf16 or f32, rows and samples strided, k may be missing; scales f32 [Dh] (norm per head)
+//          or [H * Dh] (norm over the row); cos, sin f32 [B or 1, Lt, Dh / 2] or missing, rows from Lt on are not rotated
 // math     f32 inside, one rounding at the store
-// needs    Dh even, Dh <= 256; with wide: Dh % 4 == 0, rows 16-byte aligned; sm_80+
-// launch   grid = (L, 2 or 1 without k, B), block = 32 * min(H, 8): a warp per head, four elements per lane
+// needs    Dh <= 256, even where rotated; with wide: Dh % 4 == 0, rows 16-byte aligned; sm_80+
+// launch   grid = (max(Lq, Lk), 2 or 1 without k, B), block = 32 * min(H, 8): a warp per head, four elements per lane
 // moves    4*L*D elements (R q,k  W q,k); tables and scales stay in L2       flops ~ 14*L*D
 // budget   registers <= 48, smem <= 128
 // limit    FLUX 1024 (L 4608, D 3072, bf16): 113 MB
@@ -21,10 +21,13 @@ struct QkNormRopeArgs {
   const float* k_scale;
   Rows cos;
   Rows sin;
+  int q_rows;
+  int k_rows;
   int heads;
   int head_width;
   int table_rows;
-  int norm_over_row;
+  int q_norm_over_row;
+  int k_norm_over_row;
   float epsilon;
   int wide;
 };
@@ -105,6 +108,8 @@ DEVICE void qk_norm_rope(const QkNormRopeArgs& a) {
   __shared__ float partial[kMaxWarps];
   const int token = blockIdx.x, sample = blockIdx.z;
   const bool keys = blockIdx.y == 1, wide = a.wide;
+  if (token >= (keys ? a.k_rows : a.q_rows)) return;
+  const bool over_row = keys ? a.k_norm_over_row : a.q_norm_over_row;
   const float* scale = keys ? a.k_scale : a.q_scale;
   const int warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp, lane = threadIdx.x % kWarp, width = a.head_width;
   T* row = row_of<T>(keys ? a.k : a.q, sample, token);
@@ -112,7 +117,7 @@ DEVICE void qk_norm_rope(const QkNormRopeArgs& a) {
 
   float v[kQuads][kQuad];
   float row_factor = 1.f;
-  if (scale && a.norm_over_row) {
+  if (over_row) {
     float sum = 0.f;
     for (int head = warp; head < a.heads; head += warps) {
       load_head(v, row + head * width, width, wide);
@@ -124,17 +129,15 @@ DEVICE void qk_norm_rope(const QkNormRopeArgs& a) {
   for (int head = warp; head < a.heads; head += warps) {
     load_head(v, row + head * width, width, wide);
     float factor = row_factor;
-    if (scale && !a.norm_over_row) factor = rsqrtf(warp_sum(sum_of_squares(v)) / width + a.epsilon);
+    if (!over_row) factor = rsqrtf(warp_sum(sum_of_squares(v)) / width + a.epsilon);
 #pragma unroll
     for (int j = 0; j < kQuads; j++) {
       const int e = (j * kWarp + lane) * kQuad, count = width - e;
       if (count <= 0) continue;
-      if (scale) {
-        float s[kQuad];
-        load4(s, scale + (a.norm_over_row ? head * width : 0) + e, count, wide);
+      float s[kQuad];
+      load4(s, scale + (over_row ? head * width : 0) + e, count, wide);
 #pragma unroll
-        for (int i = 0; i < kQuad; i++) v[j][i] *= factor * s[i];
-      }
+      for (int i = 0; i < kQuad; i++) v[j][i] *= factor * s[i];
       if (rotate) {
         const float* cos = row_of<float>(a.cos, sample, token) + e / 2;
         const float* sin = row_of<float>(a.sin, sample, token) + e / 2;

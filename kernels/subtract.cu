@@ -13,7 +13,7 @@ struct SubtractArgs {
   Rows a;
   Rows b;
   Rows into;
-  int rows;
+  int row_count;
   int cols;
   int wide;
 };
@@ -21,7 +21,7 @@ struct SubtractArgs {
 template <class T>
 DEVICE void subtract(const SubtractArgs& args) {
   Piece piece;
-  if (!piece_of(args.rows, args.cols, piece)) return;
+  if (!piece_of(args.row_count, args.cols, piece)) return;
   float a[kVector], b[kVector];
   load8(a, piece_address<T>(args.a, piece), piece.count, args.wide);
   load8(b, piece_address<T>(args.b, piece), piece.count, args.wide);

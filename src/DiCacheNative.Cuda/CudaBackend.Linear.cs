@@ -1,0 +1,86 @@
+using System.Numerics;
+using DiCacheNative.Backends;
+using DiCacheNative.Cuda.Interop;
+using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.Cuda;
+
+/// <content>Linear layers.</content>
+public sealed unsafe partial class CudaBackend
+{
+    /// <inheritdoc/>
+    public void Linear(in Tensor x, LinearWeight weight, in Tensor y, Epilogue epilogue = Epilogue.None)
+    {
+        OpValidation.Linear(ActivationType, x, weight, y);
+        if (weight is not CudaLinearWeight w || w.Owner != this)
+        {
+            throw new ArgumentException($"the weight {weight.Name} was made by another backend", nameof(weight));
+        }
+
+        CudaStream stream = Enter();
+        stream.Recording?.Keep(w);
+
+        // Samples that follow each other without a gap are one product.
+        if (x.Batch == 1 || (x.BatchStride == x.Rows * x.RowStride && y.BatchStride == y.Rows * y.RowStride))
+        {
+            Multiply(stream, Joined(x), w, Joined(y), epilogue);
+        }
+        else
+        {
+            for (int b = 0; b < x.Batch; b++)
+            {
+                Multiply(stream, x.SliceBatch(b), w, y.SliceBatch(b), epilogue);
+            }
+        }
+
+        GC.KeepAlive(w);
+    }
+
+    private static Tensor Joined(in Tensor t) => t with { Batch = 1, Rows = t.Batch * t.Rows };
+
+    private static MatmulEpilogue? InCublas(Epilogue epilogue, bool bias) => epilogue switch
+    {
+        Epilogue.None => bias ? MatmulEpilogue.Bias : MatmulEpilogue.Default,
+        Epilogue.GeluTanh => bias ? MatmulEpilogue.GeluBias : MatmulEpilogue.Gelu,
+        _ => null,
+    };
+
+    /// <summary>Bytes that an address is a multiple of, as far as cuBLASLt cares.</summary>
+    private static int AlignmentOf(nint address) => Math.Min(Arena.Alignment, 1 << Math.Min(8, BitOperations.TrailingZeroCount(address)));
+
+    private static GemmShape ShapeOf(in Tensor x, CudaLinearWeight w, in Tensor y, MatmulEpilogue epilogue) => new(
+        x.Rows,
+        w.OutFeatures,
+        w.InFeatures,
+        x.Rows > 1 ? x.RowStride : x.Cols,
+        y.Rows > 1 ? y.RowStride : y.Cols,
+        AlignmentOf(x.Data),
+        AlignmentOf(y.Data),
+        x.Type,
+        y.Type,
+        epilogue);
+
+    /// <summary>One product, the epilogue inside it where cuBLASLt can.</summary>
+    private void Multiply(CudaStream stream, in Tensor x, CudaLinearWeight w, in Tensor y, Epilogue epilogue)
+    {
+        if (InCublas(epilogue, w.Bias != 0) is { } fused)
+        {
+            nint bias = y.Type == ActivationType ? w.StoredBias : w.Bias;
+            if (_gemms.Find(ShapeOf(x, w, y, fused), bias) is { } plan)
+            {
+                plan.Run(w.Matrix, bias, x.Data, y.Data, stream.Scratch.Take(plan.WorkspaceBytes), stream.Handle, w.Name);
+                return;
+            }
+        }
+
+        // The sums stay in F32 until the epilogue is applied, so that there is one rounding here as well.
+        long productBytes = y.Type == DType.F32 ? 0 : Aligned(y.Count * sizeof(float));
+        Tensor product = productBytes == 0 ? y : Tensor.Dense(Arena.Alignment, DType.F32, 1, y.Rows, y.Cols);
+        GemmPlan plain = _gemms.Find(ShapeOf(x, w, product, MatmulEpilogue.Default), 0)!;
+        nint scratch = stream.Scratch.Take(productBytes + plain.WorkspaceBytes);
+        product = productBytes == 0 ? y : product with { Data = scratch };
+        plain.Run(w.Matrix, 0, x.Data, product.Data, scratch + (nint)productBytes, stream.Handle, w.Name);
+        Activate(stream, product, y, w.Bias, epilogue);
+    }
+}

@@ -1,0 +1,51 @@
+using DiCacheNative.Cuda.Interop;
+
+namespace DiCacheNative.Cuda.Runtime;
+
+/// <summary>A stream with what operations on it need: transfer buffers, scratch memory, and the plan being recorded, if any.</summary>
+internal sealed class CudaStream : IDisposable
+{
+    // Uploads inside a step are scalars; latents of a video take a few slots in turn.
+    private const int SlotBytes = 1 << 18;
+    private const int Slots = 4;
+
+    private readonly StreamHandle _handle;
+    private readonly DeviceScratch _scratch;
+
+    public CudaStream(ContextHandle context)
+    {
+        _handle = StreamHandle.Create(context);
+        _scratch = new DeviceScratch(context);
+        Staging = new StagingRing(context, SlotBytes, Slots);
+    }
+
+    public nint Handle => _handle.Value;
+
+    public StagingRing Staging { get; }
+
+    /// <summary>The plan being recorded on this stream; null when operations run at once.</summary>
+    public PlanRecording? Recording { get; set; }
+
+    /// <summary>Scratch memory of the plan being recorded, else of the stream.</summary>
+    public DeviceScratch Scratch => Recording?.Scratch ?? _scratch;
+
+    public void Dispose()
+    {
+        Staging.Dispose();
+        _scratch.Dispose();
+        _handle.Dispose();
+    }
+}
+
+/// <summary>What a recorded plan must own: its scratch memory and the weights whose addresses it holds.</summary>
+internal sealed class PlanRecording(ContextHandle context) : IDisposable
+{
+    private readonly List<object> _kept = [];
+
+    public DeviceScratch Scratch { get; } = new(context);
+
+    /// <summary>Keeps an object alive as long as the plan.</summary>
+    public void Keep(object used) => _kept.Add(used);
+
+    public void Dispose() => Scratch.Dispose();
+}

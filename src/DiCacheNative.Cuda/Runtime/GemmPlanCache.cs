@@ -1,0 +1,203 @@
+using System.Collections.Concurrent;
+using DiCacheNative.Backends;
+using DiCacheNative.Cuda.Interop;
+using DiCacheNative.Tensors;
+
+namespace DiCacheNative.Cuda.Runtime;
+
+/// <summary>
+/// Matrix products y = x W^T by cuBLASLt. What it takes to run one shape (descriptors, and the algorithm that the library's heuristics prefer)
+/// is found once and kept. cuBLASLt thinks in columns: a row-major y [M, N] is its column-major N x M, so it is asked for W^T (transposed A) times x.
+/// </summary>
+internal sealed unsafe class GemmPlanCache : IDisposable
+{
+    private readonly ConcurrentDictionary<GemmShape, GemmPlan?> _plans = new();
+    private readonly CublasLt _cublas;
+    private readonly CublasLtHandle _handle;
+    private readonly long _workspaceBytes;
+
+    /// <summary>Opens cuBLASLt.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="cublas">The library.</param>
+    /// <param name="computeCapability">90 for 9.0.</param>
+    public GemmPlanCache(ContextHandle context, CublasLt cublas, int computeCapability)
+    {
+        // What NVIDIA advises: split-K on Hopper wants 32 MB, before it 4 MB were enough.
+        _workspaceBytes = computeCapability >= 90 ? 32 << 20 : 4 << 20;
+        _cublas = cublas;
+        _handle = CublasLtHandle.Create(context, cublas);
+    }
+
+    /// <summary>The plan for a shape; null when cuBLASLt has no kernel that does its epilogue.</summary>
+    /// <param name="shape">What is multiplied.</param>
+    /// <param name="bias">Address of some bias, for the library to look at; 0 when the epilogue takes none.</param>
+    /// <exception cref="CudaException">cuBLASLt has no kernel for the shape even without an epilogue, or failed.</exception>
+    public GemmPlan? Find(in GemmShape shape, nint bias)
+    {
+        if (_plans.TryGetValue(shape, out GemmPlan? plan))
+        {
+            return plan;
+        }
+
+        lock (_plans)
+        {
+            return _plans.TryGetValue(shape, out plan) ? plan : _plans[shape] = Make(shape, bias);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (GemmPlan? plan in _plans.Values)
+        {
+            plan?.Dispose();
+        }
+
+        _plans.Clear();
+        _handle.Dispose();
+    }
+
+    private GemmPlan? Make(in GemmShape shape, nint bias)
+    {
+        GemmPlan plan = new(_cublas, _handle, shape, bias);
+        try
+        {
+            if (plan.Choose(_workspaceBytes, out int status))
+            {
+                return plan;
+            }
+
+            plan.Dispose();
+            return shape.Epilogue == MatmulEpilogue.Default
+                ? throw new CudaException(CublasLt.NameOf(status), status, "cublasLtMatmulAlgoGetHeuristic", $"looking for a matrix product for {shape}")
+                : null;
+        }
+        catch
+        {
+            plan.Dispose();
+            throw;
+        }
+    }
+}
+
+/// <summary>All that the choice of an algorithm depends on.</summary>
+/// <param name="Rows">M, rows of x and y.</param>
+/// <param name="OutFeatures">N.</param>
+/// <param name="InFeatures">K.</param>
+/// <param name="XStride">Elements from row to row of x.</param>
+/// <param name="YStride">Elements from row to row of y.</param>
+/// <param name="XAlignment">Bytes that the address of x is a multiple of, up to 256.</param>
+/// <param name="YAlignment">The same for y.</param>
+/// <param name="Input">Type of x and W.</param>
+/// <param name="Output">Type of y.</param>
+/// <param name="Epilogue">What is done to y before it is stored.</param>
+internal readonly record struct GemmShape(
+    int Rows, int OutFeatures, int InFeatures, long XStride, long YStride, int XAlignment, int YAlignment, DType Input, DType Output, MatmulEpilogue Epilogue);
+
+/// <summary>A matrix product ready to run. Threads take turns, since the address of the bias is part of the descriptor.</summary>
+internal sealed unsafe class GemmPlan : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly CublasLt _cublas;
+    private readonly CublasLtHandle _handle;
+    private readonly GemmShape _shape;
+    private readonly List<IDisposable> _owned = [];
+    private readonly MatmulDescriptor _descriptor;
+    private readonly MatrixLayout _weight, _x, _y;
+    private MatmulAlgo _algorithm;
+
+    public GemmPlan(CublasLt cublas, CublasLtHandle handle, in GemmShape shape, nint bias)
+    {
+        (_cublas, _handle, _shape) = (cublas, handle, shape);
+        try
+        {
+            _descriptor = Owned(MatmulDescriptor.Create(cublas));
+            _descriptor.Set(MatmulDescAttribute.TransposeA, CublasOperation.Transpose);
+            _descriptor.Set(MatmulDescAttribute.Epilogue, shape.Epilogue);
+            if (bias != 0)
+            {
+                _descriptor.Set(MatmulDescAttribute.BiasPointer, bias);
+            }
+
+            _weight = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Input), shape.InFeatures, shape.OutFeatures, shape.InFeatures));
+            _x = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Input), shape.InFeatures, shape.Rows, shape.XStride));
+            _y = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Output), shape.OutFeatures, shape.Rows, shape.YStride));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Bytes of scratch memory that <see cref="Run"/> needs.</summary>
+    public long WorkspaceBytes { get; private set; }
+
+    /// <summary>Asks the library's heuristics for an algorithm; false when there is none.</summary>
+    public bool Choose(long workspaceBytes, out int status)
+    {
+        using MatmulPreference preference = MatmulPreference.Create(_cublas);
+        preference.Set(MatmulPreferenceAttribute.MaxWorkspaceBytes, (ulong)workspaceBytes);
+        preference.Set(MatmulPreferenceAttribute.MinAlignmentA, (uint)Arena.Alignment);
+        preference.Set(MatmulPreferenceAttribute.MinAlignmentB, (uint)_shape.XAlignment);
+        preference.Set(MatmulPreferenceAttribute.MinAlignmentC, (uint)_shape.YAlignment);
+        preference.Set(MatmulPreferenceAttribute.MinAlignmentD, (uint)_shape.YAlignment);
+        MatmulHeuristicResult result = default;
+        int found = 0;
+        status = _cublas.cublasLtMatmulAlgoGetHeuristic(
+            _handle.Value, _descriptor.Value, _weight.Value, _x.Value, _y.Value, _y.Value, preference.Value, 1, &result, &found);
+        if (status == CublasLt.NotSupported || (status == 0 && (found == 0 || result.State != 0)))
+        {
+            status = CublasLt.NotSupported;
+            return false;
+        }
+
+        CublasLt.Check(status, "looking for a matrix product for ", _shape.ToString(), "cublasLtMatmulAlgoGetHeuristic");
+        (_algorithm, WorkspaceBytes) = (result.Algo, (long)result.WorkspaceSize);
+        return true;
+    }
+
+    /// <summary>Issues the product.</summary>
+    /// <param name="weight">W [N, K].</param>
+    /// <param name="bias">N values of the output's type; 0 when the epilogue takes none.</param>
+    /// <param name="x">[M, K].</param>
+    /// <param name="y">[M, N].</param>
+    /// <param name="workspace"><see cref="WorkspaceBytes"/> bytes.</param>
+    /// <param name="stream">Where.</param>
+    /// <param name="name">Name of the weight, for messages.</param>
+    public void Run(nint weight, nint bias, nint x, nint y, nint workspace, nint stream, string name)
+    {
+        float one = 1, zero = 0;
+        lock (_lock)
+        {
+            if (bias != 0)
+            {
+                _descriptor.Set(MatmulDescAttribute.BiasPointer, bias);
+            }
+
+            MatmulAlgo algorithm = _algorithm;
+            CublasLt.Check(
+                _cublas.cublasLtMatmul(
+                    _handle.Value, _descriptor.Value, &one, (void*)weight, _weight.Value, (void*)x, _x.Value, &zero, (void*)y, _y.Value, (void*)y, _y.Value, &algorithm, (void*)workspace, (nuint)WorkspaceBytes, stream),
+                "multiplying by ",
+                name,
+                "cublasLtMatmul");
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (IDisposable owned in _owned)
+        {
+            owned.Dispose();
+        }
+    }
+
+    private static CudaDataType TypeOf(DType type) => type == DType.BF16 ? CudaDataType.BF16 : CudaDataType.F32;
+
+    private T Owned<T>(T value)
+        where T : IDisposable
+    {
+        _owned.Add(value);
+        return value;
+    }
+}
