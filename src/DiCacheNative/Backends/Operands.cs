@@ -112,7 +112,7 @@ public readonly record struct ResidualExtras(
 /// <param name="PatchFrames">pt.</param>
 /// <param name="PatchHeight">ph.</param>
 /// <param name="PatchWidth">pw.</param>
-/// <param name="ChannelsFirst">Order inside a token: (c, pt, ph, pw) when true, as a patch embedding sees it and FLUX packs; (pt, ph, pw, c) when false, as WAN and HunyuanVideo emit it.</param>
+/// <param name="ChannelsFirst">Order inside a token: (c, pt, ph, pw) when true, as a patch embedding sees it, FLUX packs and HunyuanVideo emits it; (pt, ph, pw, c) when false, as WAN emits it.</param>
 public readonly record struct PatchGeometry(
     int Channels, int Frames, int Height, int Width, int PatchFrames, int PatchHeight, int PatchWidth, bool ChannelsFirst)
 {

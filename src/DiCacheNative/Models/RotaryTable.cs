@@ -32,4 +32,22 @@ internal static class RotaryTable
             }
         }
     }
+
+    /// <summary>
+    /// Rotary axes of a head width, for checkpoints that carry no config: the smallest first axis of at least Dh/8 that leaves two equal
+    /// axes, all multiples of 4. Gives 16/56/56 for the released head width of 128.
+    /// </summary>
+    public static IReadOnlyList<int> InferAxes(int headDim)
+    {
+        for (int first = Math.Max(4, (headDim / 8) + 3 & ~3); first < headDim; first += 4)
+        {
+            int rest = (headDim - first) / 2;
+            if ((headDim - first) % 2 == 0 && rest % 4 == 0)
+            {
+                return [first, rest, rest];
+            }
+        }
+
+        throw new ModelFormatException($"rotary axes cannot be inferred for heads of width {headDim}: put a config.json beside the checkpoint");
+    }
 }

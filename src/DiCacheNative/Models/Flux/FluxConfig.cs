@@ -85,23 +85,9 @@ public sealed record FluxConfig
         return config;
     }
 
-    /// <summary>
-    /// Rotary axes of a head width, for checkpoints that carry no config: the smallest first axis of at least Dh/8 that leaves two equal
-    /// axes, all multiples of 4. Gives 16/56/56 for the released head width of 128.
-    /// </summary>
-    public static IReadOnlyList<int> InferRopeAxes(int headDim)
-    {
-        for (int first = Math.Max(4, (headDim / 8) + 3 & ~3); first < headDim; first += 4)
-        {
-            int rest = (headDim - first) / 2;
-            if ((headDim - first) % 2 == 0 && rest % 4 == 0)
-            {
-                return [first, rest, rest];
-            }
-        }
-
-        throw new ModelFormatException($"rotary axes cannot be inferred for heads of width {headDim}: put a config.json beside the checkpoint");
-    }
+    /// <summary>Rotary axes of a head width, for checkpoints that carry no config: 16/56/56 for the released head width of 128.</summary>
+    /// <exception cref="ModelFormatException">The width cannot be divided into axes.</exception>
+    public static IReadOnlyList<int> InferRopeAxes(int headDim) => RotaryTable.InferAxes(headDim);
 
     /// <summary>Checks that the values fit together.</summary>
     /// <param name="path">File to name in the message.</param>

@@ -23,7 +23,7 @@ public sealed partial class WanProgram : DiTProgram
     private readonly WanShape _shape;
     private readonly Arena _arena;
     private readonly WanActivations _a;
-    private readonly IReadOnlyList<WanRun> _runs;
+    private readonly WanRun[] _runs;
     private readonly (int Start, int Count)[] _chunks;
     private readonly float _softmaxScale;
     private readonly Tensor _q, _k, _v;
@@ -35,7 +35,7 @@ public sealed partial class WanProgram : DiTProgram
         : base(backend, shape.Batch, shape.Tokens, config.Width, config.Layers, ResidualType)
     {
         (_config, _weights, _shape) = (config, weights, shape);
-        (_runs, _chunks, _softmaxScale) = (shape.Runs, RowChunks.Split(shape.Tokens, shape.MaxRows), 1f / MathF.Sqrt(config.HeadDim));
+        (_runs, _chunks, _softmaxScale) = ([.. shape.Runs], RowChunks.Split(shape.Tokens, shape.MaxRows), 1f / MathF.Sqrt(config.HeadDim));
 
         Arena measure = Arena.Measure();
         _ = new WanActivations(measure, config, shape, backend.ActivationType);
@@ -299,7 +299,7 @@ public sealed partial class WanProgram : DiTProgram
     private void UploadRope()
     {
         int half = _config.HeadDim / 2;
-        for (int i = 0; i < _runs.Count; i++)
+        for (int i = 0; i < _runs.Length; i++)
         {
             float[] cos = new float[Tokens * half], sin = new float[cos.Length];
             cos.AsSpan().Fill(1);
