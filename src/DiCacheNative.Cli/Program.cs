@@ -1,1 +1,11 @@
-return 0;
+using System.CommandLine;
+using DiCacheNative.Cli;
+
+RootCommand root = new("Runs diffusion transformers (FLUX.1) natively, with DiCache built in.")
+{
+    GenerateCommand.Create(),
+    VerifyCommand.Create(),
+    DevicesCommand.Create(),
+    BenchCommand.Create(),
+};
+return await CommandLine.RunAsync(root, args);

@@ -97,7 +97,7 @@ public readonly record struct BlendInputs(Tensor Input, Tensor NewerResidual, Te
 
 /// <summary>What a residual addition does beside it, in the same pass over the rows. Each part may be left out.</summary>
 /// <param name="Norm">LayerNorm of the result.</param>
-/// <param name="Probe">Sums of the DiCache probe, the result being p (its <see cref="ProbeInputs.Probe"/> is the result itself).</param>
+/// <param name="Probe">Sums of the DiCache probe, the result being p (leave <see cref="ProbeInputs.Probe"/> empty: it is the result itself).</param>
 /// <param name="ProbeSums">F32 [1, 1, 6] for them; empty for no probe.</param>
 /// <param name="ResidualOrigin">x0: the result minus x0 is stored as the residual of the step.</param>
 /// <param name="Residual">[B, L, D] for it; empty for none.</param>

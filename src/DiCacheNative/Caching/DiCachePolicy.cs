@@ -56,6 +56,7 @@ public sealed class DiCachePolicy : ICachePolicy
 
         // NaN and infinity fail both comparisons: a step that cannot be judged is computed.
         bool skip = _options.SkipWhenEqual ? accumulated <= _options.Threshold : accumulated < _options.Threshold;
+        skip &= !(_options.ComputeUndefinedGamma && change.GammaRaw is { } gamma && float.IsNaN(gamma));
         return new CacheVerdict(skip, error, accumulated);
     }
 }

@@ -84,7 +84,8 @@ public readonly record struct CachePlan(CacheAction Action, float? Gamma = null)
 /// <summary>What the probe measured, relative to the previous call of the same branch and sample. 0/0 is NaN and x/0 infinity, as in IEEE arithmetic.</summary>
 /// <param name="DeltaX">Relative L1 change of the embedded input; NaN when it was not measured.</param>
 /// <param name="DeltaY">Relative L1 change of the probe output.</param>
-public readonly record struct ProbeChange(float DeltaX, float DeltaY);
+/// <param name="GammaRaw">gamma before clipping; null while fewer than two computed steps are remembered, or without alignment.</param>
+public readonly record struct ProbeChange(float DeltaX, float DeltaY, float? GammaRaw = null);
 
 /// <summary>The answer to a probe.</summary>
 /// <param name="Skip">Whether the rest of the step is skipped.</param>

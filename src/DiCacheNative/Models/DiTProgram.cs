@@ -69,6 +69,9 @@ public abstract class DiTProgram : IDisposable
     /// </summary>
     public Action<string, Tensor>? Observer { get; set; }
 
+    /// <summary>Asked between blocks wherever operations run as they are issued; a cancelled call leaves the session to be begun anew.</summary>
+    public CancellationToken Cancellation { get; set; }
+
     /// <summary>
     /// Computes the modulations of all time steps of a generation, for every slot. Conditions must have been set. At most as many values as
     /// the program was made for.

@@ -234,11 +234,13 @@ public sealed class DiTSession : IDisposable
         _backend.Download(_sums, _sumValues);
         ProbeSums sums = ProbeSums.From(_sumValues);
         bool hasInput = !lane.PreviousInput.IsEmpty;
-        ProbeChange change = new(hasInput ? sums.InputChange / sums.InputPrevious : float.NaN, sums.ProbeChange / sums.ProbePrevious);
+        bool aligns = !lane.OlderResidual.IsEmpty;
+        float? raw = aligns ? sums.GammaNumerator / sums.GammaDenominator : null;
+        ProbeChange change = new(hasInput ? sums.InputChange / sums.InputPrevious : float.NaN, sums.ProbeChange / sums.ProbePrevious, raw);
         CacheVerdict verdict = _policy.Decide(info, change, lane.State);
         Outcome outcome = new(
             verdict.Skip && lane.State.ComputedSteps > 0 ? StepDecision.Skip : StepDecision.Resume, hasInput ? change.DeltaX : null, change.DeltaY, verdict.Error, verdict.Accumulated,
-            NonFinite: !float.IsFinite(verdict.Error));
+            NonFinite: !float.IsFinite(verdict.Error) || raw is { } g && float.IsNaN(g));
         if (!verdict.Skip || lane.State.ComputedSteps == 0)
         {
             Run(Segment.ResumedBody, slot, lane);
@@ -246,11 +248,9 @@ public sealed class DiTSession : IDisposable
             return outcome;
         }
 
-        bool aligns = !lane.OlderResidual.IsEmpty;
         if (aligns)
         {
-            float raw = sums.GammaNumerator / sums.GammaDenominator;
-            float gamma = Math.Clamp(raw, _policy.GammaRange.Min, _policy.GammaRange.Max);
+            float gamma = Math.Clamp(raw!.Value, _policy.GammaRange.Min, _policy.GammaRange.Max);
             _backend.Upload([gamma], _gamma);
             outcome = outcome with { GammaRaw = raw, Gamma = gamma };
         }
@@ -299,7 +299,8 @@ public sealed class DiTSession : IDisposable
                 {
                     program.Backend.ProbeL1(inputs, _sums, form);
                 }
-            },
+            }
+            ,
             Segment.Body or Segment.ResumedBody => () =>
             {
                 if (!probeResidual.IsEmpty)
@@ -309,7 +310,8 @@ public sealed class DiTSession : IDisposable
 
                 program.Body(depth, x, p, residual);
                 program.Head();
-            },
+            }
+            ,
             _ => () => program.AlignedHead(blend, form),
         });
     }

@@ -10,7 +10,15 @@ public sealed class WanModelTests : IDisposable
 {
     private static readonly WanConfig s_tiny = new()
     {
-        InChannels = 2, OutChannels = 2, Width = 24, MlpWidth = 40, Heads = 2, Layers = 3, FrequencyWidth = 16, TextDim = 10, TextTokens = 5,
+        InChannels = 2,
+        OutChannels = 2,
+        Width = 24,
+        MlpWidth = 40,
+        Heads = 2,
+        Layers = 3,
+        FrequencyWidth = 16,
+        TextDim = 10,
+        TextTokens = 5,
     };
 
     private static readonly SessionOptions s_guided = new() { Branches = 2 };

@@ -45,8 +45,16 @@ public sealed record FluxConfig
     /// <summary>FLUX.1-dev as released: 12 billion parameters.</summary>
     public static FluxConfig Dev { get; } = new()
     {
-        InChannels = 64, OutChannels = 64, DoubleBlocks = 19, SingleBlocks = 38, Heads = 24, HeadDim = 128, JointDim = 4096, PooledDim = 768,
-        GuidanceEmbeds = true, RopeAxes = [16, 56, 56],
+        InChannels = 64,
+        OutChannels = 64,
+        DoubleBlocks = 19,
+        SingleBlocks = 38,
+        Heads = 24,
+        HeadDim = 128,
+        JointDim = 4096,
+        PooledDim = 768,
+        GuidanceEmbeds = true,
+        RopeAxes = [16, 56, 56],
     };
 
     /// <summary>Reads a diffusers config.json.</summary>

@@ -69,11 +69,13 @@ public sealed class FluxModel : IDisposable
     }
 
     /// <summary>Lays the model out for a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="backend">Where its operations go: the model's backend, or one that passes operations on to it (to count or time them).</param>
     /// <exception cref="BackendException">The activations do not fit into memory.</exception>
-    public FluxProgram CreateProgram(FluxShape shape)
+    public FluxProgram CreateProgram(FluxShape shape, IBackend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(shape);
-        return new FluxProgram(Backend, Config, _weights, shape);
+        return new FluxProgram(backend ?? Backend, Config, _weights, shape);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,113 @@
+using System.CommandLine;
+using System.Globalization;
+using DiCacheNative.Backends;
+using DiCacheNative.Caching;
+using DiCacheNative.Cli.Bench;
+
+namespace DiCacheNative.Cli;
+
+/// <summary>dicache bench: measurements in the shapes of real models.</summary>
+internal static class BenchCommand
+{
+    public static Command Create() => new("bench", "Measures steps; every figure is a ratio or a median of one run.") { CreateModel() };
+
+    private static Command CreateModel()
+    {
+        Option<string?> preset = new("--preset") { Description = "shape with random weights: " + string.Join("; ", ModelPreset.All.Select(p => $"{p.Name} ({p.Description})")) };
+        Option<string?> model = new("--model", "-m") { Description = "pipeline folder instead: whole generations with and without DiCache" };
+        Option<bool> random = new("--random-weights") { Description = "accepted for clarity: presets always have random weights" };
+        Option<int> steps = new("--steps") { Description = "sampling steps (with --model)", DefaultValueFactory = _ => 30 };
+        Option<float> threshold = new("--threshold") { Description = "threshold of DiCache (with --model)", DefaultValueFactory = _ => DiCacheOptions.Default.Threshold };
+        Option<int> rounds = new("--rounds") { Description = "measurements of each kind", DefaultValueFactory = _ => 5 };
+        Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
+        rounds.Validators.Add(r =>
+        {
+            if (r.GetValueOrDefault<int>() is < 1 or > 1000)
+            {
+                r.AddError("--rounds must be between 1 and 1000");
+            }
+        });
+        Command command = new("model", "Times full, resumed and skipped steps, the matrix products alone, and the cache efficiency.") { preset, model, random, steps, threshold, rounds, json };
+        BackendOptions backends = new(command);
+        command.SetAction((result, cancel) => CommandLine.GuardAsync(async () =>
+        {
+            if ((result.GetValue(preset) is null) == (result.GetValue(model) is null))
+            {
+                throw new ArgumentException("bench model takes either --preset or --model");
+            }
+
+            if (result.GetValue(model) is { } folder)
+            {
+                using Engine engine = Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result) });
+                PipelineTimes times = await PipelineBenchmark.RunAsync(
+                    engine, result.GetValue(steps), DiCacheOptions.Default with { Threshold = result.GetValue(threshold) }, result.GetValue(rounds), cancel);
+                Print(result.GetValue(json), folder, engine.Backend, times);
+                return CommandLine.Ok;
+            }
+
+            ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!);
+            using IBackend backend = backends.Create(result);
+            Print(result.GetValue(json), shape, backend, await Task.Run(() => ModelBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel));
+            return CommandLine.Ok;
+        }));
+        return command;
+    }
+
+    private static void Print(bool json, ModelPreset preset, IBackend backend, ModelTimes t)
+    {
+        if (json)
+        {
+            CommandLine.WriteJson(new
+            {
+                preset = preset.Name,
+                backend = backend.Name,
+                device = backend.Description,
+                t.FullMs,
+                t.ResumeMs,
+                t.SkipMs,
+                t.GemmOnlyMs,
+                t.GflopsPerS,
+                t.CacheEfficiency,
+                t.MeasuredSpeedUp,
+                t.IdealSpeedUp,
+                schedule = new { full = ModelBenchmark.ScheduleFull, resume = ModelBenchmark.ScheduleResume, skip = ModelBenchmark.ScheduleSkip },
+                t.Rounds,
+            });
+            return;
+        }
+
+        Write($"{preset.Name}: {preset.Description}; {backend.Description}");
+        Write($"full step      {t.FullMs,10:0.0} ms   {t.GflopsPerS:0} GFLOP/s");
+        Write($"resumed step   {t.ResumeMs,10:0.0} ms   {t.ResumeMs / t.FullMs:0.000} of a full step");
+        Write($"skipped step   {t.SkipMs,10:0.0} ms   {t.SkipMs / t.FullMs:0.000} of a full step");
+        Write($"GEMMs alone    {t.GemmOnlyMs,10:0.0} ms   {t.GemmOnlyMs / t.FullMs:0.000} of a full step");
+        Write($"{ModelBenchmark.ScheduleFull} full + {ModelBenchmark.ScheduleResume} resumed + {ModelBenchmark.ScheduleSkip} skipped: {t.MeasuredSpeedUp:0.00}x of ideal {t.IdealSpeedUp:0.00}x, cache efficiency {t.CacheEfficiency:0.000} (medians of {t.Rounds})");
+    }
+
+    private static void Print(bool json, string folder, IBackend backend, PipelineTimes t)
+    {
+        if (json)
+        {
+            CommandLine.WriteJson(new
+            {
+                model = folder,
+                backend = backend.Name,
+                device = backend.Description,
+                t.UncachedMs,
+                t.CachedMs,
+                schedule = new { full = t.Full, resume = t.Resume, skip = t.Skip },
+                t.MeasuredSpeedUp,
+                t.IdealSpeedUp,
+                t.CacheEfficiency,
+                t.Rounds,
+            });
+            return;
+        }
+
+        Write($"{folder}; {backend.Description}");
+        Write($"denoising {t.UncachedMs:0.0} ms without cache, {t.CachedMs:0.0} ms with DiCache ({t.Full} full, {t.Resume} resumed, {t.Skip} skipped)");
+        Write($"speed-up {t.MeasuredSpeedUp:0.00}x of ideal {t.IdealSpeedUp:0.00}x, cache efficiency {t.CacheEfficiency:0.000} (medians of {t.Rounds} pairs)");
+    }
+
+    private static void Write(FormattableString line) => Console.Out.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,190 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using DiCacheNative.Caching;
+using DiCacheNative.Imaging;
+using DiCacheNative.Sampling;
+
+namespace DiCacheNative.Cli;
+
+/// <summary>dicache generate: text to image.</summary>
+internal sealed class GenerateCommand
+{
+    private readonly Option<string> _model = new("--model", "-m") { Description = "pipeline folder, or a transformer file in one", Required = true };
+    private readonly Option<string?> _diffusionModel = new("--diffusion-model") { Description = "transformer checkpoint to use instead of the folder's" };
+    private readonly Option<string> _prompt = new("--prompt", "-p") { Description = "what the image shows", Required = true };
+    private readonly Option<string> _negative = new("--negative-prompt", "-n") { Description = "what it does not show (with --cfg-scale)", DefaultValueFactory = _ => string.Empty };
+    private readonly Option<int> _steps = new("--steps", "--num-inference-steps") { Description = "sampling steps", DefaultValueFactory = _ => 30 };
+    private readonly Option<float> _cfg = new("--cfg-scale", "--true-cfg-scale") { Description = "classifier-free guidance; 1 for none", DefaultValueFactory = _ => 1 };
+    private readonly Option<float> _guidance = new("--guidance", "--guidance-scale") { Description = "distilled guidance (FLUX.1-dev)", DefaultValueFactory = _ => 3.5f };
+    private readonly Option<float?> _shift = new("--flow-shift") { Description = "shift of the noise levels; default: the scheduler's" };
+    private readonly Option<long> _seed = new("--seed", "-s") { Description = "seed; negative for a random one", DefaultValueFactory = _ => 42 };
+    private readonly Option<string> _rng = new("--rng") { Description = "noise of PyTorch's CPU generator (torch) or of Philox (philox)", DefaultValueFactory = _ => "torch" };
+    private readonly Option<int> _width = new("--width", "-W") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
+    private readonly Option<int> _height = new("--height", "-H") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
+    private readonly Option<int> _batch = new("--batch-count", "-b") { Description = "number of images; image i has seed + i", DefaultValueFactory = _ => 1 };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "PNG to write", DefaultValueFactory = _ => "output.png" };
+    private readonly Option<string?> _trace = new("--cache-trace") { Description = "write every cache decision as JSON lines" };
+    private readonly Option<bool> _json = new("--json") { Description = "one JSON object on standard output" };
+    private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "no progress" };
+    private readonly CacheArguments _cache;
+    private readonly BackendOptions _backend;
+
+    private GenerateCommand(Command command)
+    {
+        _rng.AcceptOnlyFromAmong("torch", "philox");
+        foreach (Option option in new Option[]
+                 {
+                     _model, _diffusionModel, _prompt, _negative, _steps, _cfg, _guidance, _shift, _seed, _rng, _width, _height, _batch, _output, _trace, _json, _quiet,
+                 })
+        {
+            command.Options.Add(option);
+        }
+
+        _cache = new CacheArguments(command);
+        _backend = new BackendOptions(command);
+        command.SetAction((result, cancel) => CommandLine.GuardAsync(() => RunAsync(result, cancel)));
+    }
+
+    public static Command Create()
+    {
+        Command command = new("generate", "Generates an image from a prompt.");
+        _ = new GenerateCommand(command);
+        return command;
+    }
+
+    private async Task<int> RunAsync(ParseResult result, CancellationToken cancel)
+    {
+        string output = result.GetValue(_output)!;
+        int count = result.GetValue(_batch);
+        string? trace = result.GetValue(_trace);
+        foreach (string path in new[] { output, trace }.OfType<string>())
+        {
+            CheckTarget(path);
+        }
+
+        if (!Path.GetExtension(output).Equals(".png", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ArgumentException($"--output must end in .png, not \"{Path.GetExtension(output)}\": other formats are not written");
+        }
+
+        ICachePolicy policy = _cache.Create(result);
+        bool json = result.GetValue(_json);
+        EngineOptions options = new()
+        {
+            Backend = _backend.Kind(result),
+            Threads = _backend.Threads(result),
+            DiffusionModel = result.GetValue(_diffusionModel),
+            Log = sentence => Console.Error.WriteLine($"dicache: {sentence}"),
+        };
+        using Engine engine = await Task.Run(() => Engine.Load(result.GetValue(_model)!, options), cancel);
+        GenerationRequest request = new()
+        {
+            Prompt = result.GetValue(_prompt)!,
+            NegativePrompt = result.GetValue(_negative)!,
+            Steps = result.GetValue(_steps),
+            CfgScale = result.GetValue(_cfg),
+            Guidance = result.GetValue(_guidance),
+            FlowShift = result.GetValue(_shift),
+            Seed = result.GetValue(_seed),
+            Width = result.GetValue(_width),
+            Height = result.GetValue(_height),
+            BatchCount = count,
+            Rng = result.GetValue(_rng) == "philox" ? RngKind.Philox : RngKind.Torch,
+            Cache = policy,
+            KeepTrace = trace is not null,
+        };
+        ProgressLine progress = new(result.GetValue(_quiet));
+        GenerationResult generated;
+        try
+        {
+            generated = await engine.GenerateAsync(request, progress, cancel);
+        }
+        finally
+        {
+            progress.Close();
+        }
+
+        cancel.ThrowIfCancellationRequested();
+        string[] outputs = [.. Enumerable.Range(0, count).Select(i => OutputPath(output, i, count))];
+        for (int i = 0; i < count; i++)
+        {
+            Image image = generated.Images[i];
+            KeyValuePair<string, string>[] settings = Settings(request, generated.Seed + i, image, engine, _cache.Mode(result));
+            AtomicFile.Write(outputs[i], stream => new PngEncoder().Encode(image, stream, settings));
+        }
+
+        if (trace is not null)
+        {
+            AtomicFile.Write(trace, stream =>
+            {
+                using StreamWriter writer = new(stream, new UTF8Encoding(false), leaveOpen: true);
+                CacheTrace.Write(writer, generated.Trace);
+            });
+        }
+
+        Report(result, engine, generated, outputs, request.Steps, json);
+        return CommandLine.Ok;
+    }
+
+    private void Report(ParseResult result, Engine engine, GenerationResult generated, string[] outputs, int steps, bool json)
+    {
+        Image image = generated.Images[0];
+        GenerationTimes t = generated.Times;
+        CacheStats cache = generated.Cache;
+        using Process process = Process.GetCurrentProcess();
+        long peak = process.PeakWorkingSet64;
+        if (json)
+        {
+            CommandLine.WriteJson(new
+            {
+                output = outputs[0],
+                outputs,
+                width = image.Width,
+                height = image.Height,
+                seed = generated.Seed,
+                steps,
+                backend = engine.Backend.Name,
+                cache = new { mode = _cache.Mode(result), full = cache.Full, resume = cache.Resume, skip = cache.Skip, bytes = generated.CacheBytes },
+                time_ms = new { load = t.Load, text = t.Text, denoise = t.Denoise, vae = t.Vae, total = t.Total },
+                peak_memory_bytes = peak,
+            });
+            return;
+        }
+
+        double ideal = generated.Flops.IdealSpeedUp(cache.Full + cache.Resume, cache.Skip);
+        Console.Out.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{string.Join(", ", outputs)}: {image.Width}x{image.Height}, seed {generated.Seed}, {steps} steps on {engine.Backend.Name}; "
+            + $"{cache.Full} full, {cache.Resume} resumed, {cache.Skip} skipped (ideal speed-up {ideal:0.00}x); "
+            + $"load {t.Load:0} ms, text {t.Text:0} ms, denoise {t.Denoise:0} ms, vae {t.Vae:0} ms, total {t.Total:0} ms; peak memory {peak / 1048576.0:0} MiB"));
+    }
+
+    // Told before any work is done: a generation may take minutes.
+    private static void CheckTarget(string path)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        if (!Directory.Exists(folder))
+        {
+            throw new IOException($"{path} cannot be written: the folder {folder} does not exist, create it first");
+        }
+
+        if (Directory.Exists(path))
+        {
+            throw new IOException($"{path} cannot be written: it is a folder, name a file in it");
+        }
+    }
+
+    private static string OutputPath(string output, int index, int count) =>
+        count == 1 ? output : Path.Combine(Path.GetDirectoryName(output) ?? string.Empty, $"{Path.GetFileNameWithoutExtension(output)}-{index}{Path.GetExtension(output)}");
+
+    private static KeyValuePair<string, string>[] Settings(GenerationRequest request, long seed, Image image, Engine engine, string mode)
+    {
+        string parameters = string.Create(
+            CultureInfo.InvariantCulture,
+            $"Steps: {request.Steps}, CFG scale: {request.CfgScale}, Guidance: {request.Guidance}, Seed: {seed}, Size: {image.Width}x{image.Height}, Sampler: flow-match Euler, RNG: {request.Rng}, Cache: {mode}, Backend: {engine.Backend.Name}");
+        string negative = request.CfgScale == 1 ? string.Empty : $"\nNegative prompt: {request.NegativePrompt}";
+        return [new("Software", "DiCacheNative"), new("parameters", $"{request.Prompt}{negative}\n{parameters}")];
+    }
+}

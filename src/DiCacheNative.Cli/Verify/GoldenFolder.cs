@@ -1,0 +1,66 @@
+using System.Text.Json;
+
+namespace DiCacheNative.Cli.Verify;
+
+/// <summary>Finds the golden cases in a folder and below it.</summary>
+internal static class GoldenFolder
+{
+    /// <summary>Lists the cases, in the order of their names.</summary>
+    /// <param name="root">Folder given by the user.</param>
+    /// <param name="modelPath">Model folder for pipeline cases; null to look beside the golden data.</param>
+    /// <exception cref="ModelFormatException">The folder is missing or has no case.</exception>
+    public static IReadOnlyList<GoldenCase> Discover(string root, string? modelPath = null)
+    {
+        if (!Directory.Exists(root))
+        {
+            throw new ModelFormatException($"there is no folder {root}: give a folder of golden cases, such as tests/golden/flux-tiny");
+        }
+
+        List<GoldenCase> cases = [];
+        foreach (string folder in Directory.EnumerateDirectories(root, "*", SearchOption.AllDirectories).Append(root).Order(StringComparer.Ordinal))
+        {
+            string name = Path.GetRelativePath(root, folder);
+            Add(cases, folder, name == "." ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(root))) : name, modelPath);
+        }
+
+        return cases.Count > 0 ? cases : throw new ModelFormatException(
+            $"{root} holds no golden case: none of case.json, records.json, cases.json, schedulers.json or golden.json (with its model beside it, or named by --model) was found in it or below");
+    }
+
+    /// <summary>Reads a JSON file of a golden folder.</summary>
+    /// <exception cref="ModelFormatException">It is missing or no JSON.</exception>
+    public static JsonElement ReadJson(string folder, string file)
+    {
+        string path = Path.Combine(folder, file);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            return document.RootElement.Clone();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new ModelFormatException(path, $"cannot be read as JSON: {e.Message}", e);
+        }
+    }
+
+    private static void Add(List<GoldenCase> cases, string folder, string name, string? modelPath)
+    {
+        bool Has(string file) => File.Exists(Path.Combine(folder, file));
+        if (Has("case.json") || (Has("records.json") && Has("run.safetensors")))
+        {
+            cases.AddRange(FluxGolden.Cases(folder, name));
+        }
+        else if (Has("records.json") && Has("scripts.safetensors"))
+        {
+            cases.AddRange(ControllerGolden.Cases(folder, name));
+        }
+        else if (Has("cases.json") && Has("inputs.safetensors"))
+        {
+            cases.AddRange(MathGolden.Cases(folder, name));
+        }
+        else if (Has("golden.json"))
+        {
+            cases.AddRange(ShapesFluxGolden.Cases(folder, name, modelPath));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.Globalization;
+using DiCacheNative.Backends;
+using DiCacheNative.Cli.Verify;
+
+namespace DiCacheNative.Cli;
+
+/// <summary>dicache verify: golden cases on a backend.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create()
+    {
+        Argument<string> folder = new("DIR") { Description = "folder of golden cases, or of one family or case in it" };
+        Option<string?> model = new("--model", "-m") { Description = "model folder for pipeline cases; default: beside the golden data" };
+        Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
+        Option<bool> all = new("--all") { Description = "print every tensor of a case, not only the one closest to its gate" };
+        Command command = new("verify", "Runs golden cases and compares every tensor and decision; exit code 0 only if all pass.") { folder, model, json, all };
+        BackendOptions backends = new(command);
+        command.SetAction((result, cancel) => CommandLine.GuardAsync(() =>
+        {
+            IReadOnlyList<GoldenCase> cases = GoldenFolder.Discover(result.GetValue(folder)!, result.GetValue(model));
+            using IBackend backend = backends.Create(result);
+            bool asJson = result.GetValue(json);
+            List<VerifyResult> results = [];
+            foreach (GoldenCase item in cases)
+            {
+                cancel.ThrowIfCancellationRequested();
+                VerifyResult outcome = item.Run(backend);
+                results.Add(outcome);
+                if (!asJson)
+                {
+                    Print(outcome, result.GetValue(all));
+                }
+            }
+
+            int passed = results.Count(r => r.Passed), failed = results.Count - passed;
+            if (asJson)
+            {
+                CommandLine.WriteJson(new
+                {
+                    backend = backend.Name,
+                    cases = results.Select(r => new
+                    {
+                        r.Name,
+                        r.Passed,
+                        r.DecisionsMatch,
+                        first_difference = r.Decisions,
+                        max_abs = r.Worst?.MaxAbs,
+                        gate = r.Worst?.Gate,
+                        tensors = r.Comparisons.Select(c => new { c.Name, c.MaxAbs, c.Gate }),
+                    }),
+                    passed,
+                    failed,
+                });
+            }
+            else
+            {
+                Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
+            }
+
+            return Task.FromResult(failed == 0 ? CommandLine.Ok : CommandLine.Failed);
+        }));
+        return command;
+    }
+
+    private static void Print(VerifyResult result, bool all)
+    {
+        Comparison? worst = result.Worst;
+        string decisions = result.DecisionsMatch ? "decisions equal" : "decisions differ at " + result.Decisions;
+        string error = worst is null ? "nothing to compare" : string.Create(CultureInfo.InvariantCulture, $"max error {worst.MaxAbs:0.0e+00} of gate {worst.Gate:0.0e+00} in {worst.Name}");
+        Console.Out.WriteLine($"{(result.Passed ? "pass" : "FAIL")}  {result.Name}: {error}; {decisions}");
+        foreach (Comparison c in result.Comparisons.Where(c => all || !c.Passed))
+        {
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));
+        }
+    }
+}

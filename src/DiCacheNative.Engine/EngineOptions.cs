@@ -1,0 +1,17 @@
+namespace DiCacheNative;
+
+/// <summary>How an engine is loaded.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Which backend runs the transformer.</summary>
+    public BackendKind Backend { get; init; } = BackendKind.Auto;
+
+    /// <summary>CPU threads for the CPU backend, text encoders and VAE; 0 for all cores.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Transformer checkpoint to use instead of the one in the model folder: a folder or a .safetensors file.</summary>
+    public string? DiffusionModel { get; init; }
+
+    /// <summary>Receives warnings and notes, one sentence each. The library itself never writes to the console.</summary>
+    public Action<string>? Log { get; init; }
+}

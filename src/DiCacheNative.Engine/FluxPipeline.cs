@@ -1,0 +1,282 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using DiCacheNative.Backends;
+using DiCacheNative.Caching;
+using DiCacheNative.Imaging;
+using DiCacheNative.Models;
+using DiCacheNative.Models.Flux;
+using DiCacheNative.Onnx;
+using DiCacheNative.Pipelines;
+using DiCacheNative.Sampling;
+using DiCacheNative.Text;
+
+namespace DiCacheNative;
+
+/// <summary>Text to image with FLUX.1: two text encoders, transformer, flow-match Euler, VAE decoder.</summary>
+public sealed class FluxPipeline : IDisposable
+{
+    // FLUX cuts latents into 2x2 patches before the transformer sees them.
+    private const int Patch = 2;
+
+    // Lengths of CLIP-L and of T5 in FLUX.1-dev, for graphs and tokenizer files that leave it open.
+    private const int PooledTokens = 77;
+    private const int StatesTokens = 512;
+
+    private readonly Tokenizer _pooledTokenizer;
+    private readonly Tokenizer _statesTokenizer;
+    private readonly ITextEncoder _pooledEncoder;
+    private readonly ITextEncoder _statesEncoder;
+    private readonly IVaeDecoder _decoder;
+    private readonly FluxPipelineConfig _config;
+
+    private FluxPipeline(
+        FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
+        IVaeDecoder decoder)
+    {
+        Transformer = transformer;
+        _config = config;
+        (_pooledTokenizer, _pooledEncoder) = pooled;
+        (_statesTokenizer, _statesEncoder) = states;
+        _decoder = decoder;
+    }
+
+    /// <summary>The transformer.</summary>
+    public FluxModel Transformer { get; }
+
+    /// <summary>Settings of the scheduler.</summary>
+    public SchedulerConfig Scheduler => _config.Scheduler;
+
+    /// <summary>Width and height of an image when none is asked for, pixels.</summary>
+    public int DefaultSize => _config.DefaultSize;
+
+    /// <summary>Loads the parts of a pipeline.</summary>
+    /// <param name="backend">Where the transformer runs; stays the caller's.</param>
+    /// <param name="path">Folder with model_index.json, or a transformer file inside such a folder.</param>
+    /// <param name="options">Threads and transformer file.</param>
+    /// <exception cref="ModelFormatException">A file is missing, broken or of another model.</exception>
+    public static FluxPipeline Load(IBackend backend, string path, EngineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentNullException.ThrowIfNull(options);
+        (string folder, string? file) = FluxPipelineConfig.Locate(path);
+        FluxPipelineConfig config = FluxPipelineConfig.Read(folder);
+        int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
+        Stack<IDisposable> loaded = [];
+        T Keep<T>(T part)
+            where T : IDisposable
+        {
+            loaded.Push(part);
+            return part;
+        }
+
+        try
+        {
+            string Onnx(string part) => Path.Combine(folder, part, "model.onnx");
+            Tokenizer pooledTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer")), statesTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer_2"));
+            OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx("text_encoder"), threads, maskPadding: false));
+            OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx("text_encoder_2"), threads, maskPadding: false));
+            OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
+            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? file ?? Path.Combine(folder, "transformer")));
+            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder);
+        }
+        catch
+        {
+            while (loaded.TryPop(out IDisposable? part))
+            {
+                part.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Token ids of a prompt for the pooled (CLIP) and the states (T5) encoder.</summary>
+    public (TokenizedText Pooled, TokenizedText States) Tokenize(string prompt) =>
+        (_pooledTokenizer.Encode(prompt, _pooledEncoder.SequenceLength ?? _pooledTokenizer.MaxLength ?? PooledTokens),
+            _statesTokenizer.Encode(prompt, _statesEncoder.SequenceLength ?? _statesTokenizer.MaxLength ?? StatesTokens));
+
+    /// <summary>Text features of a prompt: pooled vector [P] and token states [L, J].</summary>
+    /// <exception cref="ModelFormatException">The encoders do not fit the transformer.</exception>
+    public (float[] Pooled, float[] States, int Tokens) EncodePrompt(string prompt, CancellationToken cancellationToken = default)
+    {
+        (TokenizedText pooledIds, TokenizedText statesIds) = Tokenize(prompt);
+        TextFeatures pooled = _pooledEncoder.Encode([pooledIds], cancellationToken), states = _statesEncoder.Encode([statesIds], cancellationToken);
+        FluxConfig config = Transformer.Config;
+        if (pooled.PooledWidth != config.PooledDim || states.Width != config.JointDim)
+        {
+            throw new ModelFormatException(
+                $"the text encoders give {pooled.PooledWidth} pooled and {states.Width} state features, but the transformer takes {config.PooledDim} and {config.JointDim}");
+        }
+
+        return (pooled.Pooled, states.HiddenStates, states.Tokens);
+    }
+
+    /// <summary>The sampler of a request: noise levels and steps.</summary>
+    public FlowMatchEuler CreateSampler(int steps, int imageTokens, float? flowShift = null) =>
+        FlowMatchEuler.Create(_config.Scheduler, steps, imageTokens, flowShift);
+
+    /// <summary>Generates images on the calling thread.</summary>
+    /// <param name="request">What to generate.</param>
+    /// <param name="loadMilliseconds">Load time to report.</param>
+    /// <param name="progress">Told about every step.</param>
+    /// <param name="cancellationToken">Ends the generation between blocks.</param>
+    public GenerationResult Generate(
+        GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        (int width, int height) = CheckRequest(request);
+        long start = Stopwatch.GetTimestamp();
+        int branches = request.CfgScale == 1f ? 1 : 2;
+        (float[] Pooled, float[] States, int Tokens)[] prompts =
+            [.. Enumerable.Range(0, branches).Select(i => EncodePrompt(i == 0 ? request.Prompt : request.NegativePrompt, cancellationToken))];
+        double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+
+        long seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue);
+        long denoiseStart = Stopwatch.GetTimestamp();
+        int samples = request.BatchCount, programBatch = request.Cache.Scope == DecisionScope.Sample ? 1 : samples;
+        int slotsPerBranch = samples / programBatch;
+        int gridHeight = height / _config.TokenPixels, gridWidth = width / _config.TokenPixels;
+        using FluxProgram program = Transformer.CreateProgram(
+            new FluxShape(programBatch, gridHeight, gridWidth, prompts[0].Tokens, branches * slotsPerBranch, request.Steps));
+        program.Cancellation = cancellationToken;
+        for (int slot = 0; slot < branches * slotsPerBranch; slot++)
+        {
+            (float[] pooled, float[] states, _) = prompts[slot / slotsPerBranch];
+            program.SetConditions(slot, Repeat(states, programBatch), Repeat(pooled, programBatch), [.. Enumerable.Repeat(request.Guidance, programBatch)]);
+        }
+
+        using DiTSession session = new(
+            program, request.Cache, new SessionOptions { Branches = branches, Samples = samples, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
+        FlowMatchEuler sampler = CreateSampler(request.Steps, program.Tokens, request.FlowShift);
+        float[] latents = Noise(request, seed, gridHeight, gridWidth);
+        Denoise(request, session, sampler, latents, branches, progress, cancellationToken);
+        double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
+
+        long vaeStart = Stopwatch.GetTimestamp();
+        ImagePlanes planes = Decode(latents, samples, gridHeight, gridWidth, cancellationToken);
+        double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
+        return new GenerationResult
+        {
+            Images = [.. Enumerable.Range(0, samples).Select(planes.ToImage)],
+            Planes = planes,
+            Latents = latents,
+            Seed = seed,
+            Cache = session.Stats,
+            Trace = [.. session.Trace],
+            CacheBytes = session.CacheBytes,
+            Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
+            Times = new GenerationTimes(
+                loadMilliseconds, textMs, denoiseMs, vaeMs, loadMilliseconds + Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+        };
+    }
+
+    /// <summary>Start noise of a request, packed tokens [B, T, C]: image i has the noise of seed + i alone.</summary>
+    public float[] Noise(GenerationRequest request, long seed, int gridHeight, int gridWidth)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        int each = gridHeight * gridWidth * Transformer.Config.InChannels;
+        float[] packed = new float[request.BatchCount * each], noise = new float[each];
+        for (int i = 0; i < request.BatchCount; i++)
+        {
+            INoiseSource source = request.Rng == RngKind.Philox ? new PhiloxRandom(seed + i) : new TorchRandom(seed + i);
+            source.Fill(noise);
+            LatentPacking.Pack(noise, packed.AsSpan(i * each, each), _config.LatentChannels, gridHeight, gridWidth);
+        }
+
+        return packed;
+    }
+
+    /// <summary>Decodes packed latents [B, T, C] to images.</summary>
+    public ImagePlanes Decode(ReadOnlySpan<float> latents, int batch, int gridHeight, int gridWidth, CancellationToken cancellationToken = default)
+    {
+        float[] planes = new float[latents.Length];
+        int each = latents.Length / batch;
+        for (int i = 0; i < batch; i++)
+        {
+            LatentPacking.Unpack(latents.Slice(i * each, each), planes.AsSpan(i * each, each), _config.LatentChannels, gridHeight, gridWidth);
+        }
+
+        if (!_config.DecoderScales)
+        {
+            for (int i = 0; i < planes.Length; i++)
+            {
+                planes[i] = (planes[i] / _config.ScalingFactor) + _config.ShiftFactor;
+            }
+        }
+
+        return _decoder.Decode(planes, batch, gridHeight * Patch, gridWidth * Patch, cancellationToken);
+    }
+
+    /// <summary>Frees encoders, transformer and decoder. May be called twice.</summary>
+    public void Dispose()
+    {
+        _pooledEncoder.Dispose();
+        _statesEncoder.Dispose();
+        _decoder.Dispose();
+        Transformer.Dispose();
+    }
+
+    private static void Denoise(
+        GenerationRequest request, DiTSession session, FlowMatchEuler sampler, float[] latents, int branches, IProgress<GenerationProgress>? progress, CancellationToken cancel)
+    {
+        long start = Stopwatch.GetTimestamp();
+        float[] velocity = new float[latents.Length], unconditional = branches > 1 ? new float[latents.Length] : [];
+        session.Begin([.. sampler.Sigmas.Take(request.Steps)]);
+        for (int i = 0; i < request.Steps; i++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            long stepStart = Stopwatch.GetTimestamp();
+            float sigma = sampler.Sigmas[i];
+            StepDecision decision = session.Step(latents, sigma, 0, velocity);
+            if (branches > 1)
+            {
+                decision = session.Step(latents, sigma, 1, unconditional);
+                for (int k = 0; k < velocity.Length; k++)
+                {
+                    velocity[k] = unconditional[k] + (request.CfgScale * (velocity[k] - unconditional[k]));
+                }
+            }
+
+            sampler.Step(i, latents, velocity);
+            request.OnStep?.Invoke(new StepSnapshot(i, latents, velocity));
+            progress?.Report(new GenerationProgress(i + 1, request.Steps, decision, Stopwatch.GetElapsedTime(stepStart), Stopwatch.GetElapsedTime(start)));
+        }
+
+        if (latents.Any(v => !float.IsFinite(v)))
+        {
+            throw new BackendException("the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
+        }
+    }
+
+    private static float[] Repeat(float[] values, int times)
+    {
+        float[] result = new float[values.Length * times];
+        for (int i = 0; i < times; i++)
+        {
+            values.CopyTo(result, i * values.Length);
+        }
+
+        return result;
+    }
+
+    private (int Width, int Height) CheckRequest(GenerationRequest request)
+    {
+        static void Require(bool condition, string sentence)
+        {
+            if (!condition)
+            {
+                throw new ArgumentException(sentence);
+            }
+        }
+
+        int width = request.Width == 0 ? DefaultSize : request.Width, height = request.Height == 0 ? DefaultSize : request.Height, multiple = _config.TokenPixels;
+        Require(request.Steps is >= 1 and <= 1000, $"steps must be between 1 and 1000, not {request.Steps}");
+        Require(
+            width is > 0 and <= 16384 && height is > 0 and <= 16384 && width % multiple == 0 && height % multiple == 0,
+            $"width and height must be multiples of {multiple} up to 16384, not {width}x{height}");
+        Require(request.BatchCount is >= 1 and <= 64, $"the batch must be between 1 and 64 images, not {request.BatchCount}");
+        Require(float.IsFinite(request.CfgScale) && float.IsFinite(request.Guidance), "cfg-scale and guidance must be finite numbers");
+        Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
+        return (width, height);
+    }
+}

@@ -1,0 +1,66 @@
+using DiCacheNative.Models;
+using DiCacheNative.Sampling;
+
+namespace DiCacheNative;
+
+/// <summary>What a pipeline folder says beside its networks.</summary>
+/// <param name="Scheduler">Noise levels.</param>
+/// <param name="LatentChannels">Channels of a latent before packing.</param>
+/// <param name="TokenPixels">Pixels per side of a latent token: 8 of the VAE times 2 of the packing.</param>
+/// <param name="DefaultSize">Side of an image when none is asked for, pixels.</param>
+/// <param name="DecoderScales">Whether the decoder graph undoes scaling and shift itself.</param>
+/// <param name="ScalingFactor">Latent scale of the VAE.</param>
+/// <param name="ShiftFactor">Latent shift of the VAE.</param>
+internal sealed record FluxPipelineConfig(
+    SchedulerConfig Scheduler, int LatentChannels, int TokenPixels, int DefaultSize, bool DecoderScales, float ScalingFactor, float ShiftFactor)
+{
+    /// <summary>The pipeline folder that a path means, and the transformer file when the path names one.</summary>
+    /// <exception cref="ModelFormatException">The path does not exist, or no pipeline is around it.</exception>
+    public static (string Folder, string? File) Locate(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            return File.Exists(Path.Combine(path, "model_index.json")) ? (path, null)
+                : throw new ModelFormatException($"{path} is no pipeline folder: it has no model_index.json beside transformer, text_encoder, tokenizer and vae_decoder");
+        }
+
+        if (!File.Exists(path))
+        {
+            throw new ModelFormatException($"there is no model at {path}: give a pipeline folder, such as models/shapes-flux");
+        }
+
+        for (string? folder = Path.GetDirectoryName(Path.GetFullPath(path)); folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (File.Exists(Path.Combine(folder, "model_index.json")))
+            {
+                return (folder, path);
+            }
+        }
+
+        throw new ModelFormatException(
+            $"{path} holds a transformer without text encoders and VAE: give the pipeline folder as model and this file as --diffusion-model");
+    }
+
+    /// <summary>Reads a pipeline folder.</summary>
+    public static FluxPipelineConfig Read(string folder)
+    {
+        string index = Path.Combine(folder, "model_index.json");
+        string name = ModelJson.Read(index).String("_class_name", "(none)");
+        if (name != "FluxPipeline")
+        {
+            throw new ModelFormatException($"{index} describes a {name}; this version runs FluxPipeline");
+        }
+
+        ModelJson vae = ModelJson.Read(Path.Combine(folder, "vae", "config.json"));
+        int levels = vae.Integers("block_out_channels", [128, 256, 512, 512]).Count;
+        int factor = vae.Integer("downscale_factor", 1 << (levels - 1));
+        if (factor is < 1 or > 64)
+        {
+            throw new ModelFormatException($"{folder}/vae/config.json: a downscale factor of {factor} is impossible");
+        }
+
+        return new FluxPipelineConfig(
+            SchedulerConfig.Read(Path.Combine(folder, "scheduler", "scheduler_config.json")), vae.Integer("latent_channels", 16), 2 * factor,
+            vae.Integer("sample_size", 1024), vae.Boolean("onnx_includes_scaling", false), (float)vae.Number("scaling_factor", 0.3611), (float)vae.Number("shift_factor", 0.1159));
+    }
+}

@@ -1,0 +1,54 @@
+using DiCacheNative.Backends;
+using DiCacheNative.Caching;
+using DiCacheNative.Sampling;
+
+namespace DiCacheNative;
+
+/// <summary>What to generate.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>What the image shows.</summary>
+    public required string Prompt { get; init; }
+
+    /// <summary>What it does not show; only used with <see cref="CfgScale"/> other than 1.</summary>
+    public string NegativePrompt { get; init; } = string.Empty;
+
+    /// <summary>Width in pixels, a multiple of 16; 0 for the model's own.</summary>
+    public int Width { get; init; }
+
+    /// <summary>Height in pixels, a multiple of 16; 0 for the model's own.</summary>
+    public int Height { get; init; }
+
+    /// <summary>Sampling steps, at least 1.</summary>
+    public int Steps { get; init; } = 30;
+
+    /// <summary>Seed of the noise; image i of a batch gets seed + i. Negative: a random one, told in the result.</summary>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Where the noise comes from.</summary>
+    public RngKind Rng { get; init; } = RngKind.Torch;
+
+    /// <summary>Number of images.</summary>
+    public int BatchCount { get; init; } = 1;
+
+    /// <summary>Scale of classifier-free guidance; 1 for none. Other values run the model twice per step.</summary>
+    public float CfgScale { get; init; } = 1f;
+
+    /// <summary>Distilled guidance (FLUX.1-dev); ignored by models without guidance embedding.</summary>
+    public float Guidance { get; init; } = 3.5f;
+
+    /// <summary>Shift of the noise levels instead of the scheduler's; null to leave it.</summary>
+    public float? FlowShift { get; init; }
+
+    /// <summary>The cache.</summary>
+    public ICachePolicy Cache { get; init; } = NoCachePolicy.Instance;
+
+    /// <summary>How probe sums and blend are computed; all forms give the same numbers.</summary>
+    public ProbeForm ProbeForm { get; init; } = ProbeForm.Epilogue;
+
+    /// <summary>Whether every decision is kept in <see cref="GenerationResult.Trace"/>.</summary>
+    public bool KeepTrace { get; init; }
+
+    /// <summary>Called after every step on the generating thread, with buffers that are only valid during the call.</summary>
+    public Action<StepSnapshot>? OnStep { get; init; }
+}
