@@ -9,8 +9,11 @@ internal sealed class BackendOptions
     private readonly Option<string> _backend = new("--backend") { Description = "auto, cpu, cuda or cuda-host", DefaultValueFactory = _ => "auto" };
     private readonly Option<int> _threads = new("--threads", "-t") { Description = "CPU threads; 0 for all cores", DefaultValueFactory = _ => 0 };
 
+    private readonly Option<string> _precision = new("--precision") { Description = "auto, f32 or bf16", DefaultValueFactory = _ => "auto" };
+
     public BackendOptions(Command command)
     {
+        _precision.AcceptOnlyFromAmong("auto", "f32", "bf16");
         _backend.AcceptOnlyFromAmong("auto", "cpu", "cuda", "cuda-host");
         _threads.Validators.Add(r =>
         {
@@ -21,6 +24,7 @@ internal sealed class BackendOptions
         });
         command.Options.Add(_backend);
         command.Options.Add(_threads);
+        command.Options.Add(_precision);
     }
 
     public BackendKind Kind(ParseResult result) => result.GetValue(_backend) switch
@@ -33,5 +37,12 @@ internal sealed class BackendOptions
 
     public int Threads(ParseResult result) => result.GetValue(_threads);
 
-    public IBackend Create(ParseResult result) => BackendFactory.Create(Kind(result), Threads(result));
+    public BackendPrecision Precision(ParseResult result) => result.GetValue(_precision) switch
+    {
+        "f32" => BackendPrecision.F32,
+        "bf16" => BackendPrecision.BF16,
+        _ => BackendPrecision.Auto,
+    };
+
+    public IBackend Create(ParseResult result) => BackendFactory.Create(Kind(result), Threads(result), Precision(result));
 }

@@ -38,7 +38,7 @@ internal static class BenchCommand
 
             if (result.GetValue(model) is { } folder)
             {
-                using Engine engine = Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result) });
+                using Engine engine = Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result), Precision = backends.Precision(result) });
                 PipelineTimes times = await PipelineBenchmark.RunAsync(
                     engine, result.GetValue(steps), DiCacheOptions.Default with { Threshold = result.GetValue(threshold) }, result.GetValue(rounds), cancel);
                 Print(result.GetValue(json), folder, engine.Backend, times);

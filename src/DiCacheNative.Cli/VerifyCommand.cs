@@ -19,7 +19,10 @@ internal static class VerifyCommand
         command.SetAction((result, cancel) => CommandLine.GuardAsync(() =>
         {
             IReadOnlyList<GoldenCase> cases = GoldenFolder.Discover(result.GetValue(folder)!, result.GetValue(model));
-            using IBackend backend = backends.Create(result);
+
+            // Golden values are binary32: on a GPU too, unless another precision is asked for.
+            BackendPrecision precision = backends.Precision(result) == BackendPrecision.Auto ? BackendPrecision.F32 : backends.Precision(result);
+            using IBackend backend = BackendFactory.Create(backends.Kind(result), backends.Threads(result), precision);
             bool asJson = result.GetValue(json);
             List<VerifyResult> results = [];
             foreach (GoldenCase item in cases)

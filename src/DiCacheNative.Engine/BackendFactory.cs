@@ -1,25 +1,106 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu;
+using DiCacheNative.Cuda;
+using DiCacheNative.Onnx;
 
 namespace DiCacheNative;
 
 /// <summary>Makes backends, and tells which there are and why others are not.</summary>
 public static class BackendFactory
 {
-    /// <summary>Creates a backend.</summary>
-    /// <param name="kind">Which; <see cref="BackendKind.Auto"/> takes the first one available.</param>
-    /// <param name="threads">CPU threads; 0 for all cores.</param>
-    /// <exception cref="BackendException">It is not available here; the message says why.</exception>
-    public static IBackend Create(BackendKind kind, int threads = 0) => kind switch
-    {
-        BackendKind.Auto or BackendKind.Cpu => new CpuBackend(new CpuBackendOptions { Threads = threads }),
-        _ => throw new BackendException($"the backend {kind} is not part of this build; choose --backend cpu"),
-    };
+    /// <summary>Environment variable with the path of the host driver, when it is not where the set-up builds it.</summary>
+    public const string HostDriverVariable = "DICACHE_CUDA_HOST";
 
-    /// <summary>Lists all backends, available or not.</summary>
+    private const string HostDriverPath = ".native/host-driver/libdicache_cuda_host.so";
+
+    /// <summary>Creates a backend.</summary>
+    /// <param name="kind">Which; <see cref="BackendKind.Auto"/> takes CUDA when there is a device, the CPU otherwise.</param>
+    /// <param name="threads">CPU threads; 0 for all cores.</param>
+    /// <param name="precision">In what it computes.</param>
+    /// <exception cref="BackendException">It is not available here; the message says why.</exception>
+    public static IBackend Create(BackendKind kind, int threads = 0, BackendPrecision precision = BackendPrecision.Auto)
+    {
+        IBackend? backend;
+        string reason;
+        switch (kind)
+        {
+            case BackendKind.Auto:
+                return TryCuda(precision, out backend, out _) ? backend! : Cpu(threads, precision);
+            case BackendKind.Cuda:
+                return TryCuda(precision, out backend, out reason) ? backend! : throw Unavailable("CUDA", reason);
+            case BackendKind.CudaHost:
+                return TryHost(precision, out backend, out reason) ? backend! : throw Unavailable("CUDA host", reason);
+            default:
+                return Cpu(threads, precision);
+        }
+    }
+
+    /// <summary>Lists all backends, available or not, and ONNX Runtime, which runs text encoders and VAE.</summary>
     public static IReadOnlyList<BackendStatus> List()
     {
-        using CpuBackend cpu = new();
-        return [new BackendStatus("cpu", true, cpu.Description)];
+        using CpuBackend cpu = Cpu(0, BackendPrecision.Auto);
+        bool hasCuda = TryCuda(BackendPrecision.Auto, out IBackend? cuda, out string noCuda);
+        bool hasHost = TryHost(BackendPrecision.Auto, out IBackend? host, out string noHost);
+        using (cuda)
+        using (host)
+        {
+            bool hasOnnx = OnnxRuntimeLibrary.TryLoad(out string onnx);
+            return
+            [
+                new BackendStatus("cpu", true, cpu.Description),
+                new BackendStatus("cuda", hasCuda, hasCuda ? cuda!.Description : noCuda),
+                new BackendStatus("cuda-host", hasHost, hasHost ? host!.Description : noHost),
+                new BackendStatus("onnx", hasOnnx, hasOnnx ? $"ONNX Runtime {onnx}, for text encoders and VAE" : onnx),
+            ];
+        }
     }
+
+    private static CpuBackend Cpu(int threads, BackendPrecision precision) => new(new CpuBackendOptions
+    {
+        Threads = threads,
+        Precision = precision == BackendPrecision.BF16 ? CpuPrecision.Bf16 : CpuPrecision.F32,
+    });
+
+    private static bool TryCuda(BackendPrecision precision, out IBackend? backend, out string reason)
+    {
+        CudaBackendOptions options = new() { Precision = precision == BackendPrecision.F32 ? CudaPrecision.F32 : CudaPrecision.BF16 };
+        bool created = CudaBackend.TryCreate(options, out CudaBackend? cuda, out reason);
+        backend = cuda;
+        return created;
+    }
+
+    private static bool TryHost(BackendPrecision precision, out IBackend? backend, out string reason)
+    {
+        backend = null;
+        string? path = Environment.GetEnvironmentVariable(HostDriverVariable) ?? FindAbove(AppContext.BaseDirectory) ?? FindAbove(Directory.GetCurrentDirectory());
+        if (path is null)
+        {
+            reason = $"the host driver, which is for tests, was not found: build it with tools/build-host-driver.sh, or name it in {HostDriverVariable}";
+            return false;
+        }
+
+        CudaBackendOptions options = new()
+        {
+            Precision = precision == BackendPrecision.BF16 ? CudaPrecision.BF16 : CudaPrecision.F32, Libraries = CudaLibraries.Host(path),
+        };
+        bool created = CudaBackend.TryCreate(options, out CudaBackend? host, out reason);
+        backend = host;
+        return created;
+    }
+
+    private static string? FindAbove(string start)
+    {
+        for (DirectoryInfo? folder = new(start); folder is not null; folder = folder.Parent)
+        {
+            string path = Path.Combine(folder.FullName, HostDriverPath);
+            if (File.Exists(path))
+            {
+                return path;
+            }
+        }
+
+        return null;
+    }
+
+    private static BackendException Unavailable(string name, string reason) => new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose --backend cpu");
 }

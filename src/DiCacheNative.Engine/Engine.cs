@@ -44,7 +44,7 @@ public sealed class Engine : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new EngineOptions();
         long start = Stopwatch.GetTimestamp();
-        IBackend backend = BackendFactory.Create(options.Backend, options.Threads);
+        IBackend backend = BackendFactory.Create(options.Backend, options.Threads, options.Precision);
         try
         {
             FluxPipeline pipeline = FluxPipeline.Load(backend, path, options);

@@ -6,6 +6,9 @@ public sealed record EngineOptions
     /// <summary>Which backend runs the transformer.</summary>
     public BackendKind Backend { get; init; } = BackendKind.Auto;
 
+    /// <summary>In what the transformer computes.</summary>
+    public BackendPrecision Precision { get; init; } = BackendPrecision.Auto;
+
     /// <summary>CPU threads for the CPU backend, text encoders and VAE; 0 for all cores.</summary>
     public int Threads { get; init; }
 
