@@ -132,9 +132,8 @@ public sealed partial class HunyuanProgram : DiTProgram
         // The refiner has a vector of its own: time step and mean of the text.
         EmbedScalars(times, sinusoid, "time_sinusoid");
         Embed(sinusoid, _weights.RefinerTimeIn, vector, "txt_in.t_embedder");
-        Tensor context = _a.TextContexts.Reshape(1, 1, perStep * Width) with { Batch = timesteps.Length, BatchStride = 0 };
-        Tensor perStepRows = vector.Reshape(timesteps.Length, 1, perStep * Width);
-        b.GatedResidual(perStepRows, context, default, perStepRows);
+        Tensor sameForAll = _a.TextContexts with { Batch = timesteps.Length, BatchStride = 0 }, steps = vector.Reshape(timesteps.Length, perStep, Width);
+        b.GatedResidual(steps, sameForAll, default, steps);
         b.Activate(vector, hidden, Epilogue.Silu);
         int at = Modulate(hidden, HunyuanModulations.Refining(_weights), 0);
 

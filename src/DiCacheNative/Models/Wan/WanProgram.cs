@@ -121,8 +121,8 @@ public sealed partial class WanProgram : DiTProgram
     public override void Select(int step, int slot)
     {
         _slot = slot;
-        AddRow(_weights.Modulations, _a.TimeProjection.SliceRows(step, 1), _a.Modulation);
-        AddRow(_weights.HeadModulation.Reshape(1, 2, Width), _a.Time.SliceRows(step, 1), _a.HeadModulation);
+        AddToAll(_weights.Modulations, _a.TimeProjection.SliceRows(step, 1), _config.Layers, 6, _a.Modulation);
+        AddToAll(_weights.HeadModulation, _a.Time.SliceRows(step, 1), 2, 1, _a.HeadModulation);
     }
 
     /// <inheritdoc/>
@@ -217,12 +217,11 @@ public sealed partial class WanProgram : DiTProgram
     private static PatchGeometry Geometry(in WanRun run, int channels, bool channelsFirst) => new(
         channels, run.Latent.Frames, run.Latent.Height, run.Latent.Width, WanConfig.Patch.Frames, WanConfig.Patch.Height, WanConfig.Patch.Width, channelsFirst);
 
-    // into = rows + the same row for all: a batch of single rows lets one operand stand still.
-    private void AddRow(in Tensor rows, in Tensor row, in Tensor into)
+    // into = tables + the same vectors for all: a batch in which one operand stands still.
+    private void AddToAll(in Tensor tables, in Tensor vectors, int count, int each, in Tensor into)
     {
-        int count = rows.Rows, width = rows.Cols;
-        Tensor still = row with { Batch = count, BatchStride = 0 };
-        Backend.GatedResidual(rows.Reshape(count, 1, width), still, default, into.Reshape(count, 1, width));
+        Tensor still = vectors.Reshape(1, each, Width) with { Batch = count, BatchStride = 0 };
+        Backend.GatedResidual(tables.Reshape(count, each, Width), still, default, into.Reshape(count, each, Width));
     }
 
     private void Clear(in Tensor rows)
