@@ -48,7 +48,13 @@ internal static class GoldenFolder
         bool Has(string file) => File.Exists(Path.Combine(folder, file));
         if (Has("case.json") || (Has("records.json") && Has("run.safetensors")))
         {
-            cases.AddRange(FluxGolden.Cases(folder, name));
+            cases.AddRange(VideoGolden.ModelClass(folder) switch
+            {
+                null => FluxGolden.Cases(folder, name),
+                "WanModel" or "WanTransformer3DModel" => WanGolden.Cases(folder, name),
+                string model when model == "HunyuanVideoTransformer3DModel" || model.StartsWith("HYVideo", StringComparison.Ordinal) => HunyuanGolden.Cases(folder, name),
+                string model => throw new ModelFormatException(folder, $"the model beside the case is a {model}; golden cases are of WAN, HunyuanVideo and FLUX"),
+            });
         }
         else if (Has("records.json") && Has("scripts.safetensors"))
         {

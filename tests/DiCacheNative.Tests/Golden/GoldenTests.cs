@@ -42,6 +42,19 @@ public class GoldenTests
         Assert.Contains(names, n => n.EndsWith("[diffusers]", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("wan-tiny/i2v/forward", "diffusers")]
+    [InlineData("wan-tiny/t2v/forward-padded-batch2", "original")]
+    [InlineData("wan-tiny/t2v/sample-unipc-oddwarmup16", "original")]
+    [InlineData("wan-tiny/t2v/sample-dpmpp-mix16", "original")]
+    [InlineData("hunyuan-tiny/forward-batch2", "original")]
+    [InlineData("hunyuan-tiny/sample-depth2-stale12", "original")]
+    public void The_video_families_are_found(string folder, string layout)
+    {
+        string[] parts = folder.Split('/', 2);
+        Assert.Single(Discover(parts[0]), c => c.Name == $"{parts[1]} [{layout}]");
+    }
+
     [Fact]
     public void A_changed_weight_is_noticed()
     {

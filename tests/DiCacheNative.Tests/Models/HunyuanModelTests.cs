@@ -15,7 +15,7 @@ public sealed class HunyuanModelTests : IDisposable
     };
 
     private readonly CpuBackend _backend = new();
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dicache-");
+    private readonly TemporaryFolder _folder = new();
 
     [Fact]
     public void The_two_configurations_of_a_model_say_the_same()
@@ -33,7 +33,7 @@ public sealed class HunyuanModelTests : IDisposable
     [InlineData("\"_class_name\": \"WanModel\"", "not a HunyuanVideoTransformer3DModel")]
     public void An_impossible_configuration_is_refused_with_the_reason(string change, string reason)
     {
-        string path = Path.Combine(_folder.FullName, "config.json");
+        string path = _folder.File("config.json");
         File.WriteAllText(path, "{\"num_layers\": 1, \"num_single_layers\": 1, \"num_attention_heads\": 2, \"attention_head_dim\": 12, " + change + "}");
         string message = Assert.Throws<ModelFormatException>(() => HunyuanConfig.Read(path)).Message;
         Assert.Contains(reason, message, StringComparison.Ordinal);
@@ -44,7 +44,7 @@ public sealed class HunyuanModelTests : IDisposable
     public void Both_layouts_give_the_same_bits_with_and_without_configuration()
     {
         // names.txt says, for every tensor of the diffusers file, which rows of which released tensor hold its numbers.
-        string original = Golden("original", "mp_rank_00_model_states.safetensors"), diffusers = Path.Combine(_folder.FullName, "diffusers.safetensors");
+        string original = Golden("original", "mp_rank_00_model_states.safetensors"), diffusers = _folder.File("diffusers.safetensors");
         using (SafetensorsFile file = SafetensorsFile.Open(original))
         {
             SafetensorsWriter writer = new();
@@ -57,14 +57,14 @@ public sealed class HunyuanModelTests : IDisposable
             writer.Save(diffusers);
         }
 
-        string bare = Path.Combine(_folder.FullName, "bare.safetensors");
+        string bare = _folder.File("bare.safetensors");
         File.Copy(original, bare);
         HunyuanShape shape = new(new LatentSize(1, 4, 4), 7);
         float[] reference = Velocity(Golden("original"), shape);
         Assert.True(reference.Max(MathF.Abs) > 0.1f);
         Assert.Equal(reference, Velocity(diffusers, shape));
         Assert.Equal(reference, Velocity(bare, shape));
-        File.Copy(Golden("diffusers", "config.json"), Path.Combine(_folder.FullName, "config.json"));
+        File.Copy(Golden("diffusers", "config.json"), _folder.File("config.json"));
         Assert.Equal(reference, Velocity(diffusers, shape));
     }
 
@@ -155,7 +155,7 @@ public sealed class HunyuanModelTests : IDisposable
     public void Dispose()
     {
         _backend.Dispose();
-        _folder.Delete(recursive: true);
+        _folder.Dispose();
     }
 
     private static string Golden(params string[] parts) => Repository.File([.. new[] { "tests", "golden", "hunyuan-tiny" }, .. parts]);

@@ -44,35 +44,21 @@ public sealed class WanModelTests : IDisposable
     {
         string key = change.Split(':')[0];
         string[] lines = ["\"dim\": 48", "\"ffn_dim\": 96", "\"num_heads\": 2", "\"num_layers\": 1"];
-        string path = Path.GetTempFileName();
-        try
-        {
-            File.WriteAllText(path, "{" + string.Join(", ", lines.Where(l => !l.StartsWith(key, StringComparison.Ordinal)).Append(change)) + "}");
-            string message = Assert.Throws<ModelFormatException>(() => WanConfig.Read(path)).Message;
-            Assert.Contains(reason, message, StringComparison.Ordinal);
-            Assert.Contains(path, message, StringComparison.Ordinal);
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        using TemporaryFolder folder = new();
+        string path = folder.File("config.json");
+        File.WriteAllText(path, "{" + string.Join(", ", lines.Where(l => !l.StartsWith(key, StringComparison.Ordinal)).Append(change)) + "}");
+        string message = Assert.Throws<ModelFormatException>(() => WanConfig.Read(path)).Message;
+        Assert.Contains(reason, message, StringComparison.Ordinal);
+        Assert.Contains(path, message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Geometry_is_inferred_where_there_is_no_configuration()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("dicache-");
-        try
-        {
-            string file = Path.Combine(folder.FullName, "wan.safetensors");
-            File.Copy(Golden("hd128", "original", "diffusion_pytorch_model.safetensors"), file);
-            using WanModel model = WanModel.Load(_backend, file);
-            Assert.Equal(WanConfig.Read(Golden("hd128", "original", "config.json")) with { TextTokens = 512 }, model.Config);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using TemporaryFolder folder = new();
+        string file = folder.Copy(Golden("hd128", "original", "diffusion_pytorch_model.safetensors"), "wan.safetensors");
+        using WanModel model = WanModel.Load(_backend, file);
+        Assert.Equal(WanConfig.Read(Golden("hd128", "original", "config.json")) with { TextTokens = 512 }, model.Config);
     }
 
     [Fact]

@@ -90,11 +90,13 @@ public sealed class HunyuanModel : IDisposable
     }
 
     /// <summary>Lays the model out for a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="backend">Where its operations go: the model's backend, or one that passes operations on to it (to count or time them).</param>
     /// <exception cref="BackendException">The activations do not fit into memory.</exception>
-    public HunyuanProgram CreateProgram(HunyuanShape shape)
+    public HunyuanProgram CreateProgram(HunyuanShape shape, IBackend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(shape);
-        return new HunyuanProgram(Backend, Config, _weights, shape);
+        return new HunyuanProgram(backend ?? Backend, Config, _weights, shape);
     }
 
     /// <inheritdoc/>

@@ -90,11 +90,13 @@ public sealed class WanModel : IDisposable
     }
 
     /// <summary>Lays the model out for a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="backend">Where its operations go: the model's backend, or one that passes operations on to it (to count or time them).</param>
     /// <exception cref="BackendException">The activations do not fit into memory.</exception>
-    public WanProgram CreateProgram(WanShape shape)
+    public WanProgram CreateProgram(WanShape shape, IBackend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(shape);
-        return new WanProgram(Backend, Config, _weights, shape);
+        return new WanProgram(backend ?? Backend, Config, _weights, shape);
     }
 
     /// <inheritdoc/>
