@@ -24,7 +24,7 @@ fi
 
 source=$PWD/cmake/host-driver
 common=(-std=gnu++20 -O2 -g1 -ffp-contract=off -fPIC -fvisibility=hidden -Wall -Wextra -I"$source/include")
-kernel_flags=(-Wno-unknown-pragmas -Wno-unused-function)
+kernel_flags=(-Wno-unknown-pragmas -Wno-unused-function -fstack-clash-protection)
 race_flags=(-fsanitize=thread,bounds,alignment)
 work=$out/plain
 mkdir -p "$work"
@@ -53,9 +53,11 @@ start() {
 
 runtime=()
 mkdir -p "$work/runtime"
+cmp -s "$source/standard.h" "$work/runtime/standard.h" || cp "$source/standard.h" "$work/runtime/standard.h"
+compile "$work/runtime/standard.h" "$work/runtime/standard.h.gch" "${common[@]}" -x c++-header
 for file in "$source"/*.cpp; do
   object=$work/runtime/$(basename "$file" .cpp).o
-  start "$file" "$object" "${common[@]}"
+  start "$file" "$object" "${common[@]}" -I"$work/runtime" -include standard.h
   runtime+=("$object")
 done
 

@@ -60,8 +60,8 @@ struct Block {
   unsigned serial;                // counts the blocks run by this worker, for the checker of uninitialised memory
   bool shuffled, late_copies;
   uint64_t random;
-  // Where this block's shared memory lies: the static variables of all kernels, and the dynamic part.
-  uintptr_t static_begin, static_end, dynamic_begin, dynamic_end;
+  // Where this block's shared memory lies: the static variables of all kernels; the dynamic part, and the page behind it.
+  uintptr_t static_begin, static_end, dynamic_begin, dynamic_end, dynamic_limit;
   Thread* current;
   Thread* thread[max_threads];
   std::vector<Thread*> free_stacks;

@@ -51,6 +51,17 @@ std::string instruction_text(uintptr_t instruction) {
   return text;
 }
 
+void report_address(const Block& b, const std::string& text, uintptr_t address) {
+  if (address >= b.dynamic_limit - dynamic_shared_limit && address < b.dynamic_limit + 4096) {
+    bool before = address < b.dynamic_begin;
+    std::string distance = std::to_string(before ? b.dynamic_begin - address : address - b.dynamic_end);
+    report(Check::out_of_bounds, text + distance + (before ? " bytes before dynamic shared memory" : " bytes beyond dynamic shared memory"));
+    return;
+  }
+  Check check = was_freed(address) ? Check::use_after_free : in_device_range(address) ? Check::out_of_bounds : Check::host_pointer;
+  report(check, text + describe_address(address));
+}
+
 // What the fault handler wrote down, told once the worker is back on its own stack.
 CUresult report_fault(Worker& w) {
   Block& b = w.block;
@@ -61,7 +72,7 @@ CUresult report_fault(Worker& w) {
     return CUDA_ERROR_LAUNCH_FAILED;
   }
   uintptr_t stack = b.current == nullptr ? 0 : reinterpret_cast<uintptr_t>(b.current) & ~(stack_bytes - 1);
-  if (stack != 0 && f.address >= stack - stack_bytes && f.address < stack + 4096) {
+  if (stack != 0 && f.address >= stack && f.address < stack + 4096) {
     report(Check::stack_overflow, place + ": local variables pass " + std::to_string(stack_bytes) + " bytes");
     return CUDA_ERROR_LAUNCH_FAILED;
   }
@@ -70,13 +81,7 @@ CUresult report_fault(Worker& w) {
     report(Check::misaligned, place + ": vector access to an address that is not a multiple of its size");
     return CUDA_ERROR_MISALIGNED_ADDRESS;
   }
-  auto end = reinterpret_cast<uintptr_t>(w.dynamic_end);
-  if (f.address >= end && f.address < end + 4096) {
-    report(Check::out_of_bounds, place + ": " + std::to_string(f.address - b.dynamic_end) + " bytes beyond dynamic shared memory");
-    return CUDA_ERROR_ILLEGAL_ADDRESS;
-  }
-  Check check = was_freed(f.address) ? Check::use_after_free : in_device_range(f.address) ? Check::out_of_bounds : Check::host_pointer;
-  report(check, place + ": access to " + describe_address(f.address));
+  report_address(b, place + ": access to ", f.address);
   return CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
@@ -91,17 +96,17 @@ void prepare_block(Worker& w, const Run& run, void** arguments, unsigned worker_
   b.shuffled = options().seed != 0;
   b.late_copies = !b.shuffled || (mixed(options().seed) & 1) != 0;
   b.random = mixed(options().seed + worker_seed) | 1;
-  b.dynamic_end = reinterpret_cast<uintptr_t>(w.dynamic_end);
-  b.dynamic_begin = (b.dynamic_end - l.dynamic_shared) & ~uintptr_t{dynamic_alignment - 1};
+  b.dynamic_limit = reinterpret_cast<uintptr_t>(w.dynamic_end);
+  b.dynamic_begin = (b.dynamic_limit - l.dynamic_shared) & ~uintptr_t{dynamic_alignment - 1};
+  b.dynamic_end = b.dynamic_begin + l.dynamic_shared;
   b.geometry.dynamic_shared = reinterpret_cast<unsigned char*>(b.dynamic_begin);
   thread_local_range(b.static_begin, b.static_end);
 }
 
-bool dynamic_margin_intact(const Block& b, unsigned bytes) {
-  for (uintptr_t p = b.dynamic_begin + bytes; p < b.dynamic_end; p++) {
+bool dynamic_margin_intact(const Block& b) {
+  for (uintptr_t p = b.dynamic_end; p < b.dynamic_limit; p++) {
     if (*reinterpret_cast<unsigned char*>(p) == fill) continue;
-    report(Check::out_of_bounds, describe_place(b, nullptr) + ": a write landed " + std::to_string(p - b.dynamic_begin - bytes) +
-                                     " bytes beyond the " + std::to_string(bytes) + " bytes of dynamic shared memory");
+    report_address(b, describe_place(b, nullptr) + ": a write landed ", p);
     return false;
   }
   return true;
@@ -114,11 +119,11 @@ void run_blocks(Worker& w, Run& run) {
     auto index = static_cast<unsigned>((static_cast<uint64_t>(i) * run.step + run.offset) % run.blocks);
     b.geometry.block_index = {index % grid.x, index / grid.x % grid.y, index / (grid.x * grid.y)};
     fill_static_shared(*run.launch.kernel, b.static_begin, fill);
-    std::memset(b.geometry.dynamic_shared, fill, b.dynamic_end - b.dynamic_begin);
+    std::memset(b.geometry.dynamic_shared, fill, b.dynamic_limit - b.dynamic_begin);
     race_new_block();
     if (!run_block(b)) {
       run.fail(b.failure);
-    } else if (!dynamic_margin_intact(b, run.launch.dynamic_shared)) {
+    } else if (!dynamic_margin_intact(b)) {
       run.fail(CUDA_ERROR_ILLEGAL_ADDRESS);
     }
   }
@@ -189,8 +194,7 @@ CUresult run_launch(const Launch& l) {
 }
 
 [[noreturn]] void illegal_access(Block& b, const Thread& t, uintptr_t address, const std::string& what) {
-  Check check = was_freed(address) ? Check::use_after_free : in_device_range(address) ? Check::out_of_bounds : Check::host_pointer;
-  report(check, describe_place(b, &t) + ": " + what + " " + describe_address(address));
+  report_address(b, describe_place(b, &t) + ": " + what + " ", address);
   fail_block(b, CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 

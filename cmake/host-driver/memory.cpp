@@ -238,6 +238,7 @@ void free_all_memory() {
   while (!m.live.empty()) free_device(m.live.begin()->first);
   while (!m.pinned.empty()) free_pinned(reinterpret_cast<void*>(m.pinned.begin()->first));
   m.freed.clear();
+  m.count = 0;
 }
 
 }  // namespace dicache_host

@@ -193,7 +193,7 @@ void check_access(const Access& a) {
     return;
   }
   if (in_dynamic_shared(b, a.address)) {
-    Shadow* s = shadow_of_range(checker.dynamic_shared, b.dynamic_end - dynamic_shared_limit, b.dynamic_end);
+    Shadow* s = shadow_of_range(checker.dynamic_shared, b.dynamic_limit - dynamic_shared_limit, b.dynamic_limit);
     if (s != nullptr) check_cells(a, *s, checker.block, true);
     return;
   }

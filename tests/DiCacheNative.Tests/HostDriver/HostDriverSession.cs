@@ -18,6 +18,7 @@ internal sealed unsafe class HostDriverSession
 
     private readonly Dictionary<string, nint> _functions = [];
     private readonly List<nint> _modules = [];
+    private bool _retained;
 
     public HostDriverSession(string library, long seed = 0)
     {
@@ -25,6 +26,12 @@ internal sealed unsafe class HostDriverSession
         Library.Reset();
         Library.Option("seed", seed);
         Start();
+    }
+
+    /// <summary>On a library as it is: not reset, with the failures it was told of, and not started.</summary>
+    public HostDriverSession(HostDriverLibrary library)
+    {
+        Library = library;
     }
 
     public HostDriverLibrary Library { get; }
@@ -39,6 +46,7 @@ internal sealed unsafe class HostDriverSession
         nint context = 0, stream = 0;
         Check(((delegate* unmanaged<uint, int>)Library["cuInit"])(0));
         Check(((delegate* unmanaged<nint*, int, int>)Library["cuDevicePrimaryCtxRetain"])(&context, 0));
+        _retained = true;
         Check(Call("cuCtxSetCurrent", context));
         Check(((delegate* unmanaged<nint*, uint, int>)Library["cuStreamCreate"])(&stream, 1));
         Stream = stream;
@@ -52,8 +60,16 @@ internal sealed unsafe class HostDriverSession
             Call("cuModuleUnload", module);
         }
 
-        Call("cuStreamDestroy_v2", Stream);
-        ((delegate* unmanaged<int, int>)Library["cuDevicePrimaryCtxRelease_v2"])(0);
+        if (Stream != 0)
+        {
+            Call("cuStreamDestroy_v2", Stream);
+        }
+
+        if (_retained)
+        {
+            ((delegate* unmanaged<int, int>)Library["cuDevicePrimaryCtxRelease_v2"])(0);
+        }
+
         return Library.Live();
     }
 
@@ -192,16 +208,24 @@ internal sealed unsafe class HostDriverSession
         }
 
         nint[] texts = [.. options.Select(Marshal.StringToCoTaskMemUTF8)];
-        int result;
-        fixed (nint* o = texts)
+        int result, destroyed;
+        try
         {
-            result = ((delegate* unmanaged<nint, int, byte**, int>)Library["nvrtcCompileProgram"])(program, options.Length, (byte**)o);
+            fixed (nint* o = texts)
+            {
+                result = ((delegate* unmanaged<nint, int, byte**, int>)Library["nvrtcCompileProgram"])(program, options.Length, (byte**)o);
+            }
+
+            log = Encoding.UTF8.GetString(Bytes("nvrtcGetProgramLog", program)).TrimEnd('\0');
+            image = result == 0 ? Bytes("nvrtcGetCUBIN", program) : [];
+        }
+        finally
+        {
+            Array.ForEach(texts, Marshal.FreeCoTaskMem);
+            destroyed = ((delegate* unmanaged<nint*, int>)Library["nvrtcDestroyProgram"])(&program);
         }
 
-        Array.ForEach(texts, Marshal.FreeCoTaskMem);
-        log = Encoding.UTF8.GetString(Bytes("nvrtcGetProgramLog", program)).TrimEnd('\0');
-        image = result == 0 ? Bytes("nvrtcGetCUBIN", program) : [];
-        Check(((delegate* unmanaged<nint*, int>)Library["nvrtcDestroyProgram"])(&program));
+        Check(destroyed);
         return result;
     }
 
