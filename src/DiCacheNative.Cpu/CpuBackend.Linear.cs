@@ -45,28 +45,67 @@ public sealed unsafe partial class CpuBackend
         OpValidation.Linear(ActivationType, x, weight, y);
         CpuWeight w = weight as CpuWeight ?? throw new ArgumentException($"the weight {weight.Name} was made by another backend", nameof(weight));
         w.RequireAlive();
+        MatrixRows rows = MatrixRows.Of(x, y);
+        LinearArguments a = LinearArguments.Of(w, epilogue);
+        int rowsPerRun = EvenParts(rows.Rows, LinearArguments.RowsPerRun);
         lock (_gate)
         {
-            if (w.Layout == WeightLayout.Panels)
+            for (int matrix = 0; matrix < rows.Matrices; matrix++)
             {
-                LinearArguments a = LinearArguments.Of(x, w, y, epilogue, LinearArguments.RowsPerTask, ManagedColumns);
-                RequirePanels(w);
-                a.ScratchPerWorker = _kernels.LinearScratch;
-                a.Scratch = WorkerScratch(a.ScratchPerWorker);
-                _team.Run(_kernels.Linear, &a, a.Tasks);
-            }
-            else
-            {
-                LinearArguments a = LinearArguments.Of(x, w, y, epilogue, OneDnnRows, OneDnnColumns);
-                bool bf16 = _precision == CpuPrecision.Bf16;
-                long widened = w.Type == DType.F32 ? 0 : (long)a.PanelsPerBlock * a.PanelWidth * a.K * sizeof(float);
-                a.ScratchPerWorker = bf16 ? (long)a.RowsPerBlock * a.K * sizeof(ushort) : widened;
-                a.Scratch = WorkerScratch(a.ScratchPerWorker);
-                _team.Run(bf16 ? _kernels.OneDnnBf16 : _kernels.OneDnnF32, &a, a.Tasks);
+                float* from = (float*)x.Data + (matrix * x.BatchStride), to = (float*)y.Data + (matrix * y.BatchStride);
+                for (int first = 0; first < rows.Rows; first += rowsPerRun)
+                {
+                    int count = Math.Min(rowsPerRun, rows.Rows - first);
+                    bool managed = w.Layout == WeightLayout.Panels;
+                    a.Take(
+                        from + (first * rows.XStride), rows.XStride, to + (first * rows.YStride), rows.YStride, count,
+                        managed ? LinearArguments.RowsPerTask : OneDnnRows, managed ? ManagedColumns : OneDnnColumns);
+                    if (managed)
+                    {
+                        MultiplyManaged(ref a, w);
+                    }
+                    else
+                    {
+                        MultiplyOneDnn(ref a);
+                    }
+                }
             }
         }
 
         GC.KeepAlive(w);
+    }
+
+    private void MultiplyManaged(ref LinearArguments arguments, CpuWeight weight)
+    {
+        if (weight.PanelWidth != 3 * _kernels.Width)
+        {
+            throw new ArgumentException($"the weight {weight.Name} was packed for another vector width", nameof(weight));
+        }
+
+        LinearArguments a = arguments;
+        long rows = (a.M + _kernels.TileRows - 1L) / _kernels.TileRows * _kernels.TileRows;
+        a.Inputs = (float*)_sharedScratch.Ensure(rows * a.K * sizeof(float));
+        a.ScratchPerWorker = _kernels.LinearScratch;
+        a.Scratch = WorkerScratch(a.ScratchPerWorker);
+        _team.Run(_kernels.PackLinear, &a, a.PackingTasks);
+        _team.Run(_kernels.Linear, &a, a.Tasks);
+    }
+
+    private void MultiplyOneDnn(ref LinearArguments arguments)
+    {
+        LinearArguments a = arguments;
+        bool bf16 = _precision == CpuPrecision.Bf16;
+        long widened = a.WeightType == DType.F32 ? 0 : (long)a.PanelsPerBlock * a.PanelWidth * a.K * sizeof(float);
+        a.ScratchPerWorker = bf16 ? (long)a.RowsPerBlock * a.K * sizeof(ushort) : widened;
+        a.Scratch = WorkerScratch(a.ScratchPerWorker);
+        _team.Run(bf16 ? _kernels.OneDnnBf16 : _kernels.OneDnnF32, &a, a.Tasks);
+    }
+
+    /// <summary>Size of equal parts, whole tasks each, that are no larger than a limit.</summary>
+    private static int EvenParts(int rows, int limit)
+    {
+        int parts = (rows + limit - 1) / limit, size = (rows + parts - 1) / parts;
+        return parts == 1 ? rows : (size + LinearArguments.RowsPerTask - 1) / LinearArguments.RowsPerTask * LinearArguments.RowsPerTask;
     }
 
     private static GemmEngine ResolveEngine(CpuBackendOptions options)
@@ -93,12 +132,4 @@ public sealed unsafe partial class CpuBackend
     private string DescribeEngine() => _gemm == GemmEngine.OneDnn
         ? OneDnn.Library.Name
         : $"managed kernels ({OneDnn.Library.Reason}{(OneDnn.Library.IsAvailable ? ", not used: ours are as fast" : "")})";
-
-    private void RequirePanels(CpuWeight weight)
-    {
-        if (weight.PanelWidth != 3 * _kernels.Width)
-        {
-            throw new ArgumentException($"the weight {weight.Name} was packed for another vector width", nameof(weight));
-        }
-    }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Threading;
 
 namespace DiCacheNative.Cpu;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class HostArena : Arena
         void* memory;
         try
         {
-            memory = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, Alignment), Alignment);
+            memory = NativePages.Allocate(bytes);
         }
         catch (OutOfMemoryException)
         {
@@ -47,7 +48,7 @@ internal sealed unsafe class HostArena : Arena
         nint memory = Interlocked.Exchange(ref _memory, 0);
         if (memory != 0)
         {
-            NativeMemory.AlignedFree((void*)memory);
+            NativePages.Free((void*)memory);
             GC.RemoveMemoryPressure(Math.Max(1, Capacity));
         }
 

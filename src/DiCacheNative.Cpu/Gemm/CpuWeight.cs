@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
+using DiCacheNative.Cpu.Threading;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu.Gemm;
@@ -31,12 +32,12 @@ internal sealed unsafe class CpuWeight : LinearWeight
         DataBytes = rows * inFeatures * type.Size();
         try
         {
-            _data = (byte*)NativeMemory.AlignedAlloc((nuint)DataBytes, 4096);
-            _bias = (float*)NativeMemory.AlignedAlloc((nuint)((long)Panels * panelWidth * sizeof(float)), 64);
+            _data = (byte*)NativePages.Allocate(DataBytes);
+            _bias = (float*)NativePages.Allocate((long)Panels * panelWidth * sizeof(float));
         }
         catch (OutOfMemoryException error)
         {
-            NativeMemory.AlignedFree(_data);
+            NativePages.Free(_data);
             GC.SuppressFinalize(this);
             throw new BackendException($"not enough memory for the weight {name} [{outFeatures}, {inFeatures}] {type}: {DataBytes:N0} bytes needed", error);
         }
@@ -76,8 +77,8 @@ internal sealed unsafe class CpuWeight : LinearWeight
 
     protected override void Dispose(bool disposing)
     {
-        NativeMemory.AlignedFree(_data);
-        NativeMemory.AlignedFree(_bias);
+        NativePages.Free(_data);
+        NativePages.Free(_bias);
         _data = null;
         _bias = null;
     }

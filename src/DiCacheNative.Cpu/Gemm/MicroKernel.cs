@@ -17,7 +17,7 @@ internal static unsafe class MicroKernel<TSimd, TVector, TWide>
     where TWide : struct
 {
     /// <summary>The kernel of a linear layer for a number of rows.</summary>
-    internal static delegate*<float*, byte*, float*, long, int, float*, bool, void> Linear<TElement>(int rows)
+    internal static delegate*<float*, byte*, float*, long, int, float*, bool, byte*, long, void> Linear<TElement>(int rows)
         where TElement : struct, IPanelElement => rows switch
         {
             1 => &Multiply<LinearTile<Rows1>, TElement>,
@@ -38,8 +38,10 @@ internal static unsafe class MicroKernel<TSimd, TVector, TWide>
     /// <param name="steps">Length of the sums.</param>
     /// <param name="extra">A bias as wide as the tile, or null; for a tile that rescales the factor of each row.</param>
     /// <param name="accumulate">Whether the old result is added.</param>
+    /// <param name="next">What will be needed soon; it is fetched to the second-level cache bit by bit.</param>
+    /// <param name="nextPerStep">Bytes of it per step. With less than a cache line some are asked for again, which costs nothing.</param>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    internal static void Multiply<TTile, TElement>(float* a, byte* b, float* c, long cStride, int steps, float* extra, bool accumulate)
+    internal static void Multiply<TTile, TElement>(float* a, byte* b, float* c, long cStride, int steps, float* extra, bool accumulate, byte* next, long nextPerStep)
         where TTile : struct, ITile
         where TElement : struct, IPanelElement
     {
@@ -49,8 +51,10 @@ internal static unsafe class MicroKernel<TSimd, TVector, TWide>
         int size = TElement.Size * TSimd.Width;
         int row = TTile.InputStride == 0 ? 1 : TTile.InputStride;
         int step = TTile.InputStride == 0 ? TSimd.TileRows : 1;
-        for (float* end = a + ((long)steps * step); a < end; a += step, b += TTile.Columns * size)
+        FetchResult<TTile>(c, cStride);
+        for (float* end = a + ((long)steps * step); a < end; a += step, b += TTile.Columns * size, next += nextPerStep)
         {
+            TSimd.Fetch(next);
             TVector b0 = TElement.Load<TSimd, TVector, TWide>(b);
             TVector b1 = TElement.Load<TSimd, TVector, TWide>(b + size);
             TVector b2 = TTile.Columns > 2 ? TElement.Load<TSimd, TVector, TWide>(b + (2 * size)) : TSimd.Zero;
@@ -125,6 +129,19 @@ internal static unsafe class MicroKernel<TSimd, TVector, TWide>
         if (TTile.Rows > 7)
         {
             StoreRow<TTile>(c += cStride, s70, s71, s72, Extra<TTile>(extra, 7), accumulate);
+        }
+    }
+
+    /// <summary>Asks for the old result while the sums are made.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FetchResult<TTile>(float* c, long cStride)
+        where TTile : struct, ITile
+    {
+        for (int r = 0; r < TTile.Rows; r++, c += cStride)
+        {
+            TSimd.Fetch((byte*)c);
+            TSimd.Fetch((byte*)(c + TSimd.Width));
+            TSimd.Fetch((byte*)(c + ((TTile.Columns - 1) * TSimd.Width)));
         }
     }
 

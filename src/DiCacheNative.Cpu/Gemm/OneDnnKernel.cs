@@ -16,10 +16,10 @@ internal static unsafe class OneDnnKernel<TSimd, TVector, TWide>
     internal static void RunF32(void* pointer, int task, int worker)
     {
         ref LinearArguments g = ref *(LinearArguments*)pointer;
-        g.Locate(task, out int matrix, out int firstRow, out int rows, out int firstPanel, out int panels);
-        float* x = g.X + (matrix * g.XMatrix) + (firstRow * g.XStride);
+        g.Locate(task, out int firstRow, out int rows, out int firstPanel, out int panels);
+        float* x = g.X + (firstRow * g.XStride);
         int column = firstPanel * g.PanelWidth, cols = Math.Min(panels * g.PanelWidth, g.N - column);
-        float* y = g.Y + (matrix * g.YMatrix) + (firstRow * g.YStride) + column;
+        float* y = g.Y + (firstRow * g.YStride) + column;
         byte* weights = g.Weight + ((long)column * g.K * g.WeightType.Size());
         if (g.WeightType != DType.F32)
         {
@@ -39,10 +39,10 @@ internal static unsafe class OneDnnKernel<TSimd, TVector, TWide>
     internal static void RunBf16(void* pointer, int task, int worker)
     {
         ref LinearArguments g = ref *(LinearArguments*)pointer;
-        g.Locate(task, out int matrix, out int firstRow, out int rows, out int firstPanel, out int panels);
-        float* x = g.X + (matrix * g.XMatrix) + (firstRow * g.XStride);
+        g.Locate(task, out int firstRow, out int rows, out int firstPanel, out int panels);
+        float* x = g.X + (firstRow * g.XStride);
         int column = firstPanel * g.PanelWidth, cols = Math.Min(panels * g.PanelWidth, g.N - column);
-        float* y = g.Y + (matrix * g.YMatrix) + (firstRow * g.YStride) + column;
+        float* y = g.Y + (firstRow * g.YStride) + column;
         ushort* inputs = (ushort*)(g.Scratch + (worker * g.ScratchPerWorker));
         for (int r = 0; r < rows; r++)
         {

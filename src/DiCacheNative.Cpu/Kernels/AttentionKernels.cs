@@ -99,7 +99,7 @@ internal static unsafe class AttentionKernels<TSimd, TVector, TWide>
         var multiplyKeys = MicroKernel<TSimd, TVector, TWide>.Linear<F32Element>(rows);
         for (int k = 0; k < count; k += a.KeyWidth)
         {
-            multiplyKeys(queries, (byte*)(keys + ((long)k * a.HeadWidth)), scores + k, AttentionArguments.KeyBlock, a.HeadWidth, null, false);
+            multiplyKeys(queries, (byte*)(keys + ((long)k * a.HeadWidth)), scores + k, AttentionArguments.KeyBlock, a.HeadWidth, null, false, (byte*)queries, 0);
         }
 
         // Results so far shrink by 2^(old maximum - new maximum): 16 floats hold the factors of a tile for every vector width.
@@ -123,7 +123,7 @@ internal static unsafe class AttentionKernels<TSimd, TVector, TWide>
         var multiplyValues = Values(rows);
         for (int c = 0; c < a.PaddedWidth; c += a.ValueWidth)
         {
-            multiplyValues(scores, (byte*)(values + ((long)c * a.KeyRows)), results + c, a.PaddedWidth, count, factors, true);
+            multiplyValues(scores, (byte*)(values + ((long)c * a.KeyRows)), results + c, a.PaddedWidth, count, factors, true, (byte*)scores, 0);
         }
     }
 
@@ -203,7 +203,7 @@ internal static unsafe class AttentionKernels<TSimd, TVector, TWide>
         }
     }
 
-    private static delegate*<float*, byte*, float*, long, int, float*, bool, void> Values(int rows) => rows switch
+    private static delegate*<float*, byte*, float*, long, int, float*, bool, byte*, long, void> Values(int rows) => rows switch
     {
         1 => &MicroKernel<TSimd, TVector, TWide>.Multiply<ValueTile<Rows1>, F32Element>,
         2 => &MicroKernel<TSimd, TVector, TWide>.Multiply<ValueTile<Rows2>, F32Element>,

@@ -16,6 +16,8 @@ internal sealed unsafe class KernelTable
 
     internal long LinearScratch { get; private init; }
 
+    internal delegate*<void*, int, int, void> PackLinear { get; private init; }
+
     internal delegate*<void*, int, int, void> Linear { get; private init; }
 
     internal delegate*<void*, int, int, void> OneDnnF32 { get; private init; }
@@ -44,7 +46,9 @@ internal sealed unsafe class KernelTable
 
     internal delegate*<void*, int, int, void> Blend { get; private init; }
 
-    /// <summary>Registers of a vector width.</summary>
+    internal delegate*<int, float> MultiplyAddChains { get; private init; }
+
+    /// <summary>The bodies for a vector width.</summary>
     internal static KernelTable Of<TSimd, TVector, TWide>()
         where TSimd : struct, ISimd<TVector, TWide>
         where TVector : struct
@@ -53,6 +57,7 @@ internal sealed unsafe class KernelTable
             Width = TSimd.Width,
             TileRows = TSimd.TileRows,
             LinearScratch = LinearKernel<TSimd, TVector, TWide>.ScratchBytes,
+            PackLinear = &LinearKernel<TSimd, TVector, TWide>.Pack,
             Linear = &LinearKernel<TSimd, TVector, TWide>.Run,
             OneDnnF32 = &OneDnnKernel<TSimd, TVector, TWide>.RunF32,
             OneDnnBf16 = &OneDnnKernel<TSimd, TVector, TWide>.RunBf16,
@@ -66,6 +71,7 @@ internal sealed unsafe class KernelTable
             MeanRows = &ElementKernels<TSimd, TVector, TWide>.MeanRows,
             ProbeFused = &ProbeKernels<TSimd, TVector, TWide>.Fused,
             ProbeSum = &ProbeKernels<TSimd, TVector, TWide>.Sum,
+            MultiplyAddChains = &PeakKernels<TSimd, TVector, TWide>.MultiplyAddChains,
             Blend = &ProbeKernels<TSimd, TVector, TWide>.Blend,
         };
 }

@@ -30,6 +30,9 @@ internal unsafe interface ISimd<TVector, TWide>
 
     static abstract void Store(float* destination, TVector value);
 
+    /// <summary>Asks for a cache line ahead of its use; any address is fine.</summary>
+    static abstract void Fetch(byte* address);
+
     static abstract TVector Add(TVector a, TVector b);
 
     static abstract TVector Subtract(TVector a, TVector b);

@@ -42,6 +42,9 @@ internal readonly unsafe struct Lanes16 : ISimd<Vector512<float>, Vector512<doub
     public static void Store(float* destination, Vector512<float> value) => Vector512.Store(value, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* address) => Sse.Prefetch1(address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => Avx512F.Add(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

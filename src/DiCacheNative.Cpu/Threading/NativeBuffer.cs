@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
 
 namespace DiCacheNative.Cpu.Threading;
@@ -6,8 +5,6 @@ namespace DiCacheNative.Cpu.Threading;
 /// <summary>Scratch memory outside the managed heap that grows and never shrinks. Its content is lost when it grows.</summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
-    private const nuint Alignment = 4096;
-
     private void* _data;
     private long _bytes;
 
@@ -22,7 +19,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
             Free();
             try
             {
-                _data = NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+                _data = NativePages.Allocate(bytes);
             }
             catch (OutOfMemoryException error)
             {
@@ -43,7 +40,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
 
     private void Free()
     {
-        NativeMemory.AlignedFree(_data);
+        NativePages.Free(_data);
         _data = null;
         _bytes = 0;
     }
