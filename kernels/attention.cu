@@ -4,7 +4,8 @@
 //          are rounded to bf16 before the second product, their sum is not; one rounding at the store
 // needs    Dh <= 256, padded with zeros to 32, 64, 128 or 256; scale > 0; with wide: Dh % 8 == 0, rows 16-byte aligned, which padded heads
 //          over 64 require (attention_single has no such need); sm_80+
-// launch   grid = (Lq / queries rounded up, H, B), block = 32 * warps, dynamic smem = (queries + 2 * keys) * padded Dh * 2: attention_tiles.cuh
+// launch   grid = (Lq / queries rounded up, H, B), block = 32 * warps, dynamic smem = (queries + 2 * keys) * padded Dh * 2, from
+//          attention_tiles.cuh
 // moves    q and o once, k and v once per block of queries, mostly from L2       flops 4*Lq*Lk*H*Dh
 // budget   registers <= 255, smem <= 0
 // limit    FLUX 1024 (L 4608, H 24, Dh 128): 0.26 TFLOP
@@ -13,9 +14,9 @@
 
 constexpr float kLog2E = 1.4426950408889634f;
 
-// Tiles lie in shared memory as rows of kHead elements, cut into pieces of 16 bytes. The pieces of a row are permuted by its number, so that
-// the eight rows that ldmatrix reads at once lie in different banks. The permutation is an exclusive or: from the offset of piece p of a row,
-// that of piece p ^ n is offset ^ (n * 8), which costs one instruction where a new offset would cost several and a register.
+// Tiles lie in shared memory as rows of kHead elements, cut into pieces of 16 bytes. The pieces of a row are permuted by its number, so
+// that the eight rows that ldmatrix reads at once lie in different banks. The permutation is an exclusive or: from the offset of piece p of
+// a row, that of piece p ^ n is offset ^ (n * 8), which costs one instruction where a new offset would cost several and a register.
 template <int kHead>
 DEVICE int tile_offset(int row, int piece) {
   constexpr int kPieces = kHead / kVector;

@@ -1,5 +1,5 @@
-// attention_tiles.cuh: the arguments of the attention kernels and their only tuning table. AttentionKernels.cs repeats it for the launch; a
-// test compares the two.
+// attention_tiles.cuh: the arguments of the attention kernels and their only tuning table. AttentionKernels.cs repeats it for the launch;
+// a test compares the two.
 #pragma once
 #include "common.cuh"
 
@@ -19,9 +19,9 @@ struct AttentionArgs {
 //
 // 128 queries on 4 warps give each warp two 16-row fragments: a key or value fragment read from shared memory is then used twice, without
 // which shared memory, not the tensor cores, would be the limit. Heads of 256 have room in registers for one fragment only.
-// 64 keys keep the scores of a tile in 64 registers beside 128 of output; one tile of keys and one of values are under way at a time, so that
-// two blocks of head 128 share a multiprocessor of 164 KB and one of head 256 fits the 99 KB of sm_86 and sm_89. Rows that cannot be moved
-// 16 bytes at a time (kAnyAlignment) are worth their code only where models have such heads.
+// 64 keys keep the scores of a tile in 64 registers beside 128 of output; one tile of keys and one of values are under way at a time, so
+// that two blocks of head 128 share a multiprocessor of 164 KB and one of head 256 fits the 99 KB of sm_86 and sm_89. Rows that cannot be
+// moved 16 bytes at a time (kAnyAlignment) are worth their code only where models have such heads.
 template <int kHead>
 struct AttentionTile;
 

@@ -16,6 +16,15 @@ public sealed unsafe partial class CudaBackend
         return new CudaArena(DeviceMemory.Allocate(_context, Math.Max(bytes, Arena.Alignment), purpose), bytes);
     }
 
+    /// <summary>Device memory that is free now, and all there is, in bytes.</summary>
+    public (long Free, long Total) Memory()
+    {
+        Enter();
+        nuint free = 0, total = 0;
+        _driver.Check(_driver.cuMemGetInfo(&free, &total), "asking for free memory");
+        return ((long)free, (long)total);
+    }
+
     /// <inheritdoc/>
     public LinearWeight CreateLinear(in LinearSource source)
     {

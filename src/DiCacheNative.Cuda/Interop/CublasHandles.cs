@@ -1,16 +1,17 @@
-using System.Runtime.InteropServices;
-
 namespace DiCacheNative.Cuda.Interop;
 
-/// <summary>A cuBLASLt library handle; it holds the context alive that it was created in.</summary>
-internal sealed unsafe class CublasLtHandle : CudaHandle
+/// <summary>Something of cuBLASLt's that is released once; it holds the context alive that it was made in.</summary>
+internal abstract class CublasHandle(ContextHandle context, CublasLt cublas) : CudaHandle(context)
 {
-    private readonly CublasLt _cublas;
+    protected CublasLt Cublas { get; } = cublas;
+}
 
+/// <summary>The library's own handle.</summary>
+internal sealed unsafe class CublasLtHandle : CublasHandle
+{
     private CublasLtHandle(ContextHandle context, CublasLt cublas)
-        : base(context)
+        : base(context, cublas)
     {
-        _cublas = cublas;
     }
 
     public static CublasLtHandle Create(ContextHandle context, CublasLt cublas)
@@ -22,39 +23,23 @@ internal sealed unsafe class CublasLtHandle : CudaHandle
         return handle;
     }
 
-    protected override bool Release() => ReleasedBy(_cublas.cublasLtDestroy(handle), CublasLt.NameOf);
-}
-
-/// <summary>A descriptor of cuBLASLt: host memory only.</summary>
-internal abstract class CublasObject : SafeHandle
-{
-    protected CublasObject(CublasLt cublas)
-        : base(0, ownsHandle: true)
-    {
-        Cublas = cublas;
-    }
-
-    public override bool IsInvalid => handle == 0;
-
-    public nint Value => handle;
-
-    protected CublasLt Cublas { get; }
+    protected override bool Release() => ReleasedBy(Cublas.cublasLtDestroy(handle), CublasLt.NameOf);
 }
 
 /// <summary>cublasLtMatmulDesc_t.</summary>
-internal sealed unsafe class MatmulDescriptor : CublasObject
+internal sealed unsafe class MatmulDescriptor : CublasHandle
 {
-    private MatmulDescriptor(CublasLt cublas)
-        : base(cublas)
+    private MatmulDescriptor(ContextHandle context, CublasLt cublas)
+        : base(context, cublas)
     {
     }
 
-    public static MatmulDescriptor Create(CublasLt cublas)
+    public static MatmulDescriptor Create(ContextHandle context, CublasLt cublas)
     {
-        MatmulDescriptor descriptor = new(cublas);
+        MatmulDescriptor descriptor = new(context, cublas);
         nint value = 0;
         CublasLt.Check(cublas.cublasLtMatmulDescCreate(&value, CublasComputeType.F32, CudaDataType.F32), "describing a matrix product");
-        descriptor.SetHandle(value);
+        descriptor.Own(value);
         return descriptor;
     }
 
@@ -62,43 +47,43 @@ internal sealed unsafe class MatmulDescriptor : CublasObject
         where T : unmanaged =>
         CublasLt.Check(Cublas.cublasLtMatmulDescSetAttribute(handle, attribute, &value, (nuint)sizeof(T)), "describing a matrix product");
 
-    protected override bool ReleaseHandle() => Cublas.cublasLtMatmulDescDestroy(handle) == 0;
+    protected override bool Release() => ReleasedBy(Cublas.cublasLtMatmulDescDestroy(handle), CublasLt.NameOf);
 }
 
 /// <summary>cublasLtMatrixLayout_t, column-major.</summary>
-internal sealed unsafe class MatrixLayout : CublasObject
+internal sealed unsafe class MatrixLayout : CublasHandle
 {
-    private MatrixLayout(CublasLt cublas)
-        : base(cublas)
+    private MatrixLayout(ContextHandle context, CublasLt cublas)
+        : base(context, cublas)
     {
     }
 
-    public static MatrixLayout Create(CublasLt cublas, CudaDataType type, long rows, long columns, long stride)
+    public static MatrixLayout Create(ContextHandle context, CublasLt cublas, CudaDataType type, long rows, long columns, long stride)
     {
-        MatrixLayout layout = new(cublas);
+        MatrixLayout layout = new(context, cublas);
         nint value = 0;
         CublasLt.Check(cublas.cublasLtMatrixLayoutCreate(&value, type, (ulong)rows, (ulong)columns, stride), "describing a matrix");
-        layout.SetHandle(value);
+        layout.Own(value);
         return layout;
     }
 
-    protected override bool ReleaseHandle() => Cublas.cublasLtMatrixLayoutDestroy(handle) == 0;
+    protected override bool Release() => ReleasedBy(Cublas.cublasLtMatrixLayoutDestroy(handle), CublasLt.NameOf);
 }
 
 /// <summary>cublasLtMatmulPreference_t.</summary>
-internal sealed unsafe class MatmulPreference : CublasObject
+internal sealed unsafe class MatmulPreference : CublasHandle
 {
-    private MatmulPreference(CublasLt cublas)
-        : base(cublas)
+    private MatmulPreference(ContextHandle context, CublasLt cublas)
+        : base(context, cublas)
     {
     }
 
-    public static MatmulPreference Create(CublasLt cublas)
+    public static MatmulPreference Create(ContextHandle context, CublasLt cublas)
     {
-        MatmulPreference preference = new(cublas);
+        MatmulPreference preference = new(context, cublas);
         nint value = 0;
         CublasLt.Check(cublas.cublasLtMatmulPreferenceCreate(&value), "choosing a matrix product");
-        preference.SetHandle(value);
+        preference.Own(value);
         return preference;
     }
 
@@ -106,5 +91,5 @@ internal sealed unsafe class MatmulPreference : CublasObject
         where T : unmanaged =>
         CublasLt.Check(Cublas.cublasLtMatmulPreferenceSetAttribute(handle, attribute, &value, (nuint)sizeof(T)), "choosing a matrix product");
 
-    protected override bool ReleaseHandle() => Cublas.cublasLtMatmulPreferenceDestroy(handle) == 0;
+    protected override bool Release() => ReleasedBy(Cublas.cublasLtMatmulPreferenceDestroy(handle), CublasLt.NameOf);
 }

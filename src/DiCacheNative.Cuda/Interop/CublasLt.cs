@@ -7,7 +7,6 @@ namespace DiCacheNative.Cuda.Interop;
 [SuppressMessage("Style", "IDE1006", Justification = "The names are those of cuBLASLt.")]
 internal sealed unsafe class CublasLt
 {
-    public readonly delegate* unmanaged<nuint> cublasLtGetVersion;
     public readonly delegate* unmanaged<nint*, int> cublasLtCreate;
     public readonly delegate* unmanaged<nint, int> cublasLtDestroy;
     public readonly delegate* unmanaged<nint*, CublasComputeType, CudaDataType, int> cublasLtMatmulDescCreate;
@@ -26,7 +25,6 @@ internal sealed unsafe class CublasLt
 
     private CublasLt(NativeExports e)
     {
-        cublasLtGetVersion = (delegate* unmanaged<nuint>)e.Find("cublasLtGetVersion");
         cublasLtCreate = (delegate* unmanaged<nint*, int>)e.Find("cublasLtCreate");
         cublasLtDestroy = (delegate* unmanaged<nint, int>)e.Find("cublasLtDestroy");
         cublasLtMatmulDescCreate = (delegate* unmanaged<nint*, CublasComputeType, CudaDataType, int>)e.Find("cublasLtMatmulDescCreate");

@@ -9,9 +9,7 @@ namespace DiCacheNative.Cuda.Interop;
 internal sealed unsafe class Driver
 {
     public readonly delegate* unmanaged<uint, CuResult> cuInit;
-    public readonly delegate* unmanaged<int*, CuResult> cuDriverGetVersion;
     public readonly delegate* unmanaged<CuResult, byte**, CuResult> cuGetErrorName;
-    public readonly delegate* unmanaged<CuResult, byte**, CuResult> cuGetErrorString;
 
     public readonly delegate* unmanaged<int*, CuResult> cuDeviceGetCount;
     public readonly delegate* unmanaged<int*, int, CuResult> cuDeviceGet;
@@ -55,9 +53,7 @@ internal sealed unsafe class Driver
     private Driver(NativeExports e)
     {
         cuInit = (delegate* unmanaged<uint, CuResult>)e.Find("cuInit");
-        cuDriverGetVersion = (delegate* unmanaged<int*, CuResult>)e.Find("cuDriverGetVersion");
         cuGetErrorName = (delegate* unmanaged<CuResult, byte**, CuResult>)e.Find("cuGetErrorName");
-        cuGetErrorString = (delegate* unmanaged<CuResult, byte**, CuResult>)e.Find("cuGetErrorString");
 
         cuDeviceGetCount = (delegate* unmanaged<int*, CuResult>)e.Find("cuDeviceGetCount");
         cuDeviceGet = (delegate* unmanaged<int*, int, CuResult>)e.Find("cuDeviceGet");

@@ -12,6 +12,7 @@ namespace DiCacheNative.Cuda.Runtime;
 internal sealed unsafe class GemmPlanCache : IDisposable
 {
     private readonly ConcurrentDictionary<GemmShape, GemmPlan?> _plans = new();
+    private readonly ContextHandle _context;
     private readonly CublasLt _cublas;
     private readonly CublasLtHandle _handle;
     private readonly long _workspaceBytes;
@@ -24,7 +25,7 @@ internal sealed unsafe class GemmPlanCache : IDisposable
     {
         // What NVIDIA advises: split-K on Hopper wants 32 MB, before it 4 MB were enough.
         _workspaceBytes = computeCapability >= 90 ? 32 << 20 : 4 << 20;
-        _cublas = cublas;
+        (_context, _cublas) = (context, cublas);
         _handle = CublasLtHandle.Create(context, cublas);
     }
 
@@ -58,7 +59,7 @@ internal sealed unsafe class GemmPlanCache : IDisposable
 
     private GemmPlan? Make(in GemmShape shape, nint bias)
     {
-        GemmPlan plan = new(_cublas, _handle, shape, bias);
+        GemmPlan plan = new(_context, _cublas, _handle, shape, bias);
         try
         {
             if (plan.Choose(_workspaceBytes, out int status))
@@ -97,6 +98,7 @@ internal readonly record struct GemmShape(
 internal sealed unsafe class GemmPlan : IDisposable
 {
     private readonly Lock _lock = new();
+    private readonly ContextHandle _context;
     private readonly CublasLt _cublas;
     private readonly CublasLtHandle _handle;
     private readonly GemmShape _shape;
@@ -105,12 +107,12 @@ internal sealed unsafe class GemmPlan : IDisposable
     private readonly MatrixLayout _weight, _x, _y;
     private MatmulAlgo _algorithm;
 
-    public GemmPlan(CublasLt cublas, CublasLtHandle handle, in GemmShape shape, nint bias)
+    public GemmPlan(ContextHandle context, CublasLt cublas, CublasLtHandle handle, in GemmShape shape, nint bias)
     {
-        (_cublas, _handle, _shape) = (cublas, handle, shape);
+        (_context, _cublas, _handle, _shape) = (context, cublas, handle, shape);
         try
         {
-            _descriptor = Owned(MatmulDescriptor.Create(cublas));
+            _descriptor = Owned(MatmulDescriptor.Create(context, cublas));
             _descriptor.Set(MatmulDescAttribute.TransposeA, CublasOperation.Transpose);
             _descriptor.Set(MatmulDescAttribute.Epilogue, shape.Epilogue);
             if (bias != 0)
@@ -118,9 +120,9 @@ internal sealed unsafe class GemmPlan : IDisposable
                 _descriptor.Set(MatmulDescAttribute.BiasPointer, bias);
             }
 
-            _weight = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Input), shape.InFeatures, shape.OutFeatures, shape.InFeatures));
-            _x = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Input), shape.InFeatures, shape.Rows, shape.XStride));
-            _y = Owned(MatrixLayout.Create(cublas, TypeOf(shape.Output), shape.OutFeatures, shape.Rows, shape.YStride));
+            _weight = Owned(MatrixLayout.Create(context, cublas, TypeOf(shape.Input), shape.InFeatures, shape.OutFeatures, shape.InFeatures));
+            _x = Owned(MatrixLayout.Create(context, cublas, TypeOf(shape.Input), shape.InFeatures, shape.Rows, shape.XStride));
+            _y = Owned(MatrixLayout.Create(context, cublas, TypeOf(shape.Output), shape.OutFeatures, shape.Rows, shape.YStride));
         }
         catch
         {
@@ -135,7 +137,7 @@ internal sealed unsafe class GemmPlan : IDisposable
     /// <summary>Asks the library's heuristics for an algorithm; false when there is none.</summary>
     public bool Choose(long workspaceBytes, out int status)
     {
-        using MatmulPreference preference = MatmulPreference.Create(_cublas);
+        using MatmulPreference preference = MatmulPreference.Create(_context, _cublas);
         preference.Set(MatmulPreferenceAttribute.MaxWorkspaceBytes, (ulong)workspaceBytes);
         preference.Set(MatmulPreferenceAttribute.MinAlignmentA, (uint)Arena.Alignment);
         preference.Set(MatmulPreferenceAttribute.MinAlignmentB, (uint)_shape.XAlignment);

@@ -75,12 +75,16 @@ internal sealed unsafe class KernelCompiler
             }
 
             _nvrtc.Check(result, doing, "nvrtcCompileProgram(program, options)");
-            return Image(program, target, doing);
+            byte[] image = Image(program, target, doing);
+            nint finished = Interlocked.Exchange(ref program, 0);
+            _nvrtc.Check(_nvrtc.nvrtcDestroyProgram(&finished), doing);
+            return image;
         }
-        finally
+        catch when (program != 0)
         {
             // A program that cannot be destroyed must not hide why it was given up.
             _ = _nvrtc.nvrtcDestroyProgram(&program);
+            throw;
         }
     }
 
