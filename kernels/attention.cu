@@ -90,8 +90,8 @@ DEVICE void attention(const AttentionArgs& a) {
   const TileShare<kHead, kThreads> share(width);
   const bf16* next_keys = share.start(row_of<bf16>(a.k, blockIdx.z, 0) + head, 0, a.k.row_stride);
   const bf16* next_values = share.start(row_of<bf16>(a.v, blockIdx.z, 0) + head, 0, a.v.row_stride);
-  share.template load<kQueries>(
-      q_tile, share.start(row_of<bf16>(a.q, blockIdx.z, 0) + head, first_query, a.q.row_stride), a.q_rows - first_query, a.q.row_stride, wide);
+  const bf16* queries_from = share.start(row_of<bf16>(a.q, blockIdx.z, 0) + head, first_query, a.q.row_stride);
+  share.template load<kQueries>(q_tile, queries_from, a.q_rows - first_query, a.q.row_stride, wide);
   share.template load<kKeys>(k_tile, next_keys, a.k_rows, a.k.row_stride, wide);
 
   float out[kFragments][kHeadTiles][4] = {};
