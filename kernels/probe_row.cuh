@@ -43,13 +43,15 @@ DEVICE void probe_row(const float (&p)[kVector], const ProbeArgs& a, int sample,
   }
 
   if (a.older_residual.data) {
-    float older[kVector], newer[kVector];
+    float older[kVector];
     load8(older, row_of<T>(a.older_residual, sample, row) + first, count, wide);
-    load8(newer, row_of<T>(a.newer_residual, sample, row) + first, count, wide);
 #pragma unroll
-    for (int i = 0; i < kVector; i++) {
-      sums[4] += fabsf((p[i] - x[i]) - older[i]);
-      sums[5] += fabsf(newer[i] - older[i]);
+    for (int i = 0; i < kVector; i++) sums[4] += fabsf((p[i] - x[i]) - older[i]);
+    if (a.newer_residual.data) {
+      float newer[kVector];
+      load8(newer, row_of<T>(a.newer_residual, sample, row) + first, count, wide);
+#pragma unroll
+      for (int i = 0; i < kVector; i++) sums[5] += fabsf(newer[i] - older[i]);
     }
   }
 

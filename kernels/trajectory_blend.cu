@@ -4,7 +4,7 @@
 //          same bits; the norm is taken from h as stored
 // needs    D <= 8192; with wide: D % 8 == 0, rows and vectors 16-byte aligned; sm_80+
 // launch   grid = (L, B), block = D / 8 rounded up to warps (one row per block, eight elements per thread)
-// moves    4*L*D elements (R x,r1,r2  W h), +1 for n
+// moves    4*L*D elements (R x,r1,r2  W h), +1 for n, -1 when h itself is not wanted
 // budget   registers <= 56, smem <= 256
 // limit    FLUX 1024 (L 4096, D 3072, bf16): 101 MB
 // why      gamma is read on the device, so no step waits for the host; a framework makes 13 passes
@@ -41,7 +41,7 @@ DEVICE void trajectory_blend(const TrajectoryBlendArgs& a) {
   }
 #pragma unroll
   for (int i = 0; i < kVector; i++) v[i] = as_stored<X>(v[i] + r[i]);
-  store8(row_of<X>(a.into, sample, row) + first, v, count, wide);
+  if (a.into.data) store8(row_of<X>(a.into, sample, row) + first, v, count, wide);
 
   if (a.normed.data) {
     layer_norm_row(v, count, a.cols, a.modulation.epsilon);

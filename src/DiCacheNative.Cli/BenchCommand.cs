@@ -9,7 +9,7 @@ namespace DiCacheNative.Cli;
 /// <summary>dicache bench: measurements in the shapes of real models.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measures steps; every figure is a ratio or a median of one run.") { CreateModel() };
+    public static Command Create() => new("bench", "Measures steps; every figure is a ratio or a median of one run.") { CreateModel(), CreateProbe(), CreateKernels() };
 
     private static Command CreateModel()
     {
@@ -18,15 +18,8 @@ internal static class BenchCommand
         Option<bool> random = new("--random-weights") { Description = "accepted for clarity: presets always have random weights" };
         Option<int> steps = new("--steps") { Description = "sampling steps (with --model)", DefaultValueFactory = _ => 30 };
         Option<float> threshold = new("--threshold") { Description = "threshold of DiCache (with --model)", DefaultValueFactory = _ => DiCacheOptions.Default.Threshold };
-        Option<int> rounds = new("--rounds") { Description = "measurements of each kind", DefaultValueFactory = _ => 5 };
+        Option<int> rounds = Rounds();
         Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
-        rounds.Validators.Add(r =>
-        {
-            if (r.GetValueOrDefault<int>() is < 1 or > 1000)
-            {
-                r.AddError("--rounds must be between 1 and 1000");
-            }
-        });
         Command command = new("model", "Times full, resumed and skipped steps, the matrix products alone, and the cache efficiency.") { preset, model, random, steps, threshold, rounds, json };
         BackendOptions backends = new(command);
         command.SetAction((result, cancel) => CommandLine.GuardAsync(async () =>
@@ -51,6 +44,83 @@ internal static class BenchCommand
             return CommandLine.Ok;
         }));
         return command;
+    }
+
+    private static Command CreateProbe()
+    {
+        (Command command, Option<string> preset, Option<int> rounds, Option<bool> json) = Shaped("probe", "Times probe sums and blend of a skipped step in the forms unfused, fused and epilogue.");
+        BackendOptions backends = new(command);
+        command.SetAction((result, cancel) => CommandLine.GuardAsync(async () =>
+        {
+            ProbePreset shape = ProbePreset.Find(result.GetValue(preset)!);
+            using IBackend backend = backends.Create(result);
+            ProbeResult r = await Task.Run(() => ProbeBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel);
+            if (result.GetValue(json))
+            {
+                CommandLine.WriteJson(new { preset = shape.Name, backend = backend.Name, device = backend.Description, r.CopyGbPerS, r.BlockMs, r.Equal, r.Rounds, r.Rows });
+                return CommandLine.Ok;
+            }
+
+            Write($"{shape.Name}: {shape.Tokens} tokens of width {shape.Width}; {backend.Description}");
+            Write($"copy {r.CopyGbPerS:0.0} GB/s; a block {r.BlockMs:0.0} ms (from the rate of a measured block of 1536 tokens); numbers {(r.Equal ? "equal in all forms" : "DIFFER")}");
+            Write($"{"form",-10} {"launches",8} {"MB",9} {"median us",11} {"% of limit",10} {"% of block",10} {"% of step",10}");
+            foreach (ProbeRow row in r.Rows)
+            {
+                Write($"{row.Form,-10} {row.Launches,8} {row.Bytes / 1e6,9:0.0} {row.MedianUs,11:0.0} {100 * row.ShareOfLimit,10:0.0} {100 * row.ShareOfBlock,10:0.000} {100 * row.ShareOfStep,10:0.0000}");
+            }
+
+            Write($"fused is {r.Rows[0].MedianUs / r.Rows[1].MedianUs:0.0}x faster than unfused (medians of {r.Rounds})");
+            return CommandLine.Ok;
+        }));
+        return command;
+    }
+
+    private static Command CreateKernels()
+    {
+        (Command command, Option<string> preset, Option<int> rounds, Option<bool> json) = Shaped("kernels", "Times every operation at a model's shape, against the copy bandwidth and the matrix-product rate of the same run.");
+        BackendOptions backends = new(command);
+        command.SetAction((result, cancel) => CommandLine.GuardAsync(async () =>
+        {
+            ProbePreset shape = ProbePreset.Find(result.GetValue(preset)!);
+            using IBackend backend = backends.Create(result);
+            IReadOnlyList<KernelRow> rows = await Task.Run(() => KernelBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel);
+            if (result.GetValue(json))
+            {
+                CommandLine.WriteJson(new { preset = shape.Name, backend = backend.Name, device = backend.Description, rounds = result.GetValue(rounds), rows });
+                return CommandLine.Ok;
+            }
+
+            Write($"{shape.Name}; {backend.Description}; medians of {result.GetValue(rounds)}");
+            Write($"{"kernel",-22} {"shape",-34} {"median us",11} {"GFLOP/s",9} {"GB/s",8} {"% of limit",10}");
+            foreach (KernelRow row in rows)
+            {
+                Write($"{row.Kernel,-22} {row.Shape,-34} {row.MedianUs,11:0.0} {row.GflopsPerS,9:0.0} {row.GbPerS,8:0.0} {100 * row.ShareOfLimit,10:0.0}");
+            }
+
+            return CommandLine.Ok;
+        }));
+        return command;
+    }
+
+    private static (Command Command, Option<string> Preset, Option<int> Rounds, Option<bool> Json) Shaped(string name, string description)
+    {
+        Option<string> preset = new("--preset") { Description = string.Join(", ", ProbePreset.All.Select(p => p.Name)), DefaultValueFactory = _ => "flux-1024" };
+        Option<int> rounds = Rounds();
+        Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
+        return (new Command(name, description) { preset, rounds, json }, preset, rounds, json);
+    }
+
+    private static Option<int> Rounds()
+    {
+        Option<int> rounds = new("--rounds") { Description = "measurements behind each median", DefaultValueFactory = _ => 5 };
+        rounds.Validators.Add(r =>
+        {
+            if (r.GetValueOrDefault<int>() is < 1 or > 1000)
+            {
+                r.AddError("--rounds must be between 1 and 1000");
+            }
+        });
+        return rounds;
     }
 
     private static void Print(bool json, ModelPreset preset, IBackend backend, ModelTimes t)

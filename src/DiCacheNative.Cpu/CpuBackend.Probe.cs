@@ -55,10 +55,10 @@ public sealed unsafe partial class CpuBackend
             NormOutput = Operand.Of(norm.Output),
             Norm = NormOf(norm.Modulation, norm.Epsilon),
             Gamma = inputs.OlderResidual.IsEmpty ? 0 : *(float*)inputs.Gamma.Data,
-            Cols = into.Cols,
-            Tasks = RowTasks.Of(into.Batch, into.Rows, into.Cols),
+            Cols = inputs.Input.Cols,
+            Tasks = RowTasks.Of(inputs.Input.Batch, inputs.Input.Rows, inputs.Input.Cols),
         };
-        if (form != ProbeForm.Unfused)
+        if (form != ProbeForm.Unfused || into.IsEmpty)
         {
             _team.Run(_kernels.Blend, &a, a.Tasks.Count);
             return;
@@ -116,8 +116,11 @@ public sealed unsafe partial class CpuBackend
             RunElements(ElementOp.Subtract, a.Probe, a.Others.Input, 0, t0, shape);
             RunElements(ElementOp.Subtract, t0, a.Others.Older, 0, t1, shape);
             SumOf(t1, 4, a, t0, shape);
-            RunElements(ElementOp.Subtract, a.Others.Newer, a.Others.Older, 0, t1, shape);
-            SumOf(t1, 5, a, t0, shape);
+            if (!a.Others.Newer.IsEmpty)
+            {
+                RunElements(ElementOp.Subtract, a.Others.Newer, a.Others.Older, 0, t1, shape);
+                SumOf(t1, 5, a, t0, shape);
+            }
         }
     }
 

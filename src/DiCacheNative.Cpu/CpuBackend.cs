@@ -53,6 +53,9 @@ public sealed unsafe partial class CpuBackend : IBackend
     }
 
     /// <inheritdoc/>
+    public long Launches => _team.Runs;
+
+    /// <inheritdoc/>
     public DType ActivationType => DType.F32;
 
     /// <summary>Allocates zero-filled memory.</summary>

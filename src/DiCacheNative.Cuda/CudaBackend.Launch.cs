@@ -79,6 +79,7 @@ public sealed unsafe partial class CudaBackend
             "launching ",
             kernel.Name,
             "cuLaunchKernel");
+        Interlocked.Increment(ref _launches);
         if (_waitForEach && stream.Recording is null)
         {
             _driver.Check(_driver.cuStreamSynchronize(stream.Handle), "running ", kernel.Name);

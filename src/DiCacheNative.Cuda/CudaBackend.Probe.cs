@@ -45,9 +45,9 @@ public sealed unsafe partial class CudaBackend
         const string op = "trajectory_blend";
         OpValidation.TrajectoryBlend(ActivationType, inputs, into, norm);
         RequireOneType(op, inputs.Input.Type, inputs.NewerResidual, inputs.OlderResidual, into);
-        Geometry geometry = RowPerBlock(op, into);
+        Geometry geometry = RowPerBlock(op, inputs.Input);
         CudaStream stream = Enter();
-        if (form == ProbeForm.Unfused)
+        if (form == ProbeForm.Unfused && !into.IsEmpty)
         {
             BlendOpByOp(stream, inputs, into);
             if (!norm.Output.IsEmpty)
@@ -67,12 +67,12 @@ public sealed unsafe partial class CudaBackend
             Into = into,
             Normed = norm.Output,
             Modulation = ModulationOf(norm.Modulation, norm.Epsilon),
-            Cols = into.Cols,
-            Wide = AsInt(Wide(into.Cols, VectorWidth, inputs.Input, inputs.NewerResidual, inputs.OlderResidual, into)
-                && Wide(into.Cols, VectorWidth, norm.Output, norm.Modulation.Shift, norm.Modulation.Scale)),
+            Cols = inputs.Input.Cols,
+            Wide = AsInt(Wide(inputs.Input.Cols, VectorWidth, inputs.Input, inputs.NewerResidual, inputs.OlderResidual, into)
+                && Wide(inputs.Input.Cols, VectorWidth, norm.Output, norm.Modulation.Shift, norm.Modulation.Scale)),
         };
-        DType normed = norm.Output.IsEmpty ? into.Type : norm.Output.Type;
-        Launch(stream, _families.TrajectoryBlend.For(into.Type, normed), geometry, args);
+        DType normed = norm.Output.IsEmpty ? inputs.Input.Type : norm.Output.Type;
+        Launch(stream, _families.TrajectoryBlend.For(inputs.Input.Type, normed), geometry, args);
     }
 
     private static bool WideProbe(in ProbeInputs p) =>
@@ -128,6 +128,12 @@ public sealed unsafe partial class CudaBackend
         Subtract(stream, p, inputs.Input, first);
         Subtract(stream, first, inputs.OlderProbeResidual, second);
         MeanOfAbsolute(second, 4);
+        if (inputs.NewerProbeResidual.IsEmpty)
+        {
+            Zero(5);
+            return;
+        }
+
         Subtract(stream, inputs.NewerProbeResidual, inputs.OlderProbeResidual, second);
         MeanOfAbsolute(second, 5);
 

@@ -26,6 +26,7 @@ public sealed unsafe partial class CudaBackend : IBackend
     private readonly StreamPool _streams;
     private readonly AttentionKernels _attention;
     private readonly bool _waitForEach = Environment.GetEnvironmentVariable("DICACHE_SYNC") == "1";
+    private long _launches;
     private bool _disposed;
 
     private CudaBackend(CudaLibraries libraries, CudaDevice device, CudaBackendOptions options)
@@ -76,6 +77,9 @@ public sealed unsafe partial class CudaBackend : IBackend
 
     /// <inheritdoc/>
     public string Description { get; }
+
+    /// <inheritdoc/>
+    public long Launches => Volatile.Read(ref _launches);
 
     /// <inheritdoc/>
     public DType ActivationType { get; }

@@ -12,6 +12,8 @@ internal sealed class GemmOnlyBackend(IBackend inner) : IBackend
 
     public DType ActivationType => inner.ActivationType;
 
+    public long Launches => inner.Launches;
+
     public Arena CreateArena(long bytes, string purpose) => inner.CreateArena(bytes, purpose);
 
     public LinearWeight CreateLinear(in LinearSource source) => inner.CreateLinear(source);

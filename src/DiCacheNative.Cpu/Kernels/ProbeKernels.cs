@@ -85,7 +85,9 @@ internal static unsafe class ProbeKernels<TSimd, TVector, TWide>
         for (int i = start; i < end; i++)
         {
             int batch = i / a.Tasks.Rows, row = i % a.Tasks.Rows;
-            float* into = a.Into.Row(batch, row);
+
+            // Without a place of its own the blended row is made where its norm goes.
+            float* into = a.Into.IsEmpty ? a.NormOutput.Row(batch, row) : a.Into.Row(batch, row);
             BlendRow(a.Input.Row(batch, row), a.Newer.Row(batch, row), a.Older.Row(batch, row), a.Gamma, into, a.Cols);
             if (!a.NormOutput.IsEmpty)
             {
@@ -153,7 +155,10 @@ internal static unsafe class ProbeKernels<TSimd, TVector, TWide>
             TVector r2 = TSimd.Load(older + i);
             TVector now = TSimd.Subtract(TSimd.Load(probe + i), TSimd.Load(input + i));
             TSimd.AddWide(ref topLow, ref topHigh, TSimd.Abs(TSimd.Subtract(now, r2)));
-            TSimd.AddWide(ref bottomLow, ref bottomHigh, TSimd.Abs(TSimd.Subtract(TSimd.Load(newer + i), r2)));
+            if (newer != null)
+            {
+                TSimd.AddWide(ref bottomLow, ref bottomHigh, TSimd.Abs(TSimd.Subtract(TSimd.Load(newer + i), r2)));
+            }
         }
 
         if (i < cols)
@@ -162,9 +167,12 @@ internal static unsafe class ProbeKernels<TSimd, TVector, TWide>
             TVector r2 = Rows<TSimd, TVector, TWide>.LoadPart(older + i, cols - i, buffer);
             TVector p = Rows<TSimd, TVector, TWide>.LoadPart(probe + i, cols - i, buffer);
             TVector now = TSimd.Subtract(p, Rows<TSimd, TVector, TWide>.LoadPart(input + i, cols - i, buffer));
-            TVector r1 = Rows<TSimd, TVector, TWide>.LoadPart(newer + i, cols - i, buffer);
             TSimd.AddWide(ref topLow, ref topHigh, TSimd.Abs(TSimd.Subtract(now, r2)));
-            TSimd.AddWide(ref bottomLow, ref bottomHigh, TSimd.Abs(TSimd.Subtract(r1, r2)));
+            if (newer != null)
+            {
+                TVector r1 = Rows<TSimd, TVector, TWide>.LoadPart(newer + i, cols - i, buffer);
+                TSimd.AddWide(ref bottomLow, ref bottomHigh, TSimd.Abs(TSimd.Subtract(r1, r2)));
+            }
         }
 
         sums[0] = TSimd.SumWide(topLow, topHigh);

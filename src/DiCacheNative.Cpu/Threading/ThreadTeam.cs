@@ -46,6 +46,9 @@ internal sealed unsafe class ThreadTeam : IDisposable
     /// <summary>Number of threads, the calling one included.</summary>
     internal int Threads => _workers.Length + 1;
 
+    /// <summary>Calls of <see cref="Run"/> so far.</summary>
+    internal long Runs { get; private set; }
+
     /// <summary>Runs body(arguments, task, worker) for every task in [0, tasks) and returns when all are done. One call at a time: others wait.</summary>
     /// <param name="body">Must not call <see cref="Run"/> itself.</param>
     /// <param name="arguments">Handed to the body.</param>
@@ -56,6 +59,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
         lock (_oneOperation)
         {
             ObjectDisposedException.ThrowIf(_stop, this);
+            Runs++;
             if (tasks <= 1 || _workers.Length == 0)
             {
                 for (int task = 0; task < tasks; task++)

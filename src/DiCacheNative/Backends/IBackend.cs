@@ -23,6 +23,9 @@ public interface IBackend : IDisposable
     /// <summary>Element type of activations: F32 on the CPU, BF16 (or F32 in parity mode) on CUDA.</summary>
     DType ActivationType { get; }
 
+    /// <summary>Kernels launched by operations so far; on the CPU, parallel passes over memory. For benchmarks. A replayed plan counts nothing.</summary>
+    long Launches { get; }
+
     // ---- memory ----
 
     /// <summary>Allocates memory for activations.</summary>
@@ -99,7 +102,7 @@ public interface IBackend : IDisposable
     /// <summary>The sums of the probe in one pass. sums F32 [1, 1, 6] in the order of <see cref="ProbeSums"/>. The same input gives the same bits.</summary>
     void ProbeL1(in ProbeInputs inputs, in Tensor sums, ProbeForm form = ProbeForm.Fused);
 
-    /// <summary>Trajectory alignment: see <see cref="BlendInputs"/>. into [B, L, D]; with <paramref name="norm"/> the next norm is computed in the same pass.</summary>
+    /// <summary>Trajectory alignment: see <see cref="BlendInputs"/>. into [B, L, D]; with <paramref name="norm"/> the next norm is computed in the same pass, and into may be empty.</summary>
     void TrajectoryBlend(in BlendInputs inputs, in Tensor into, ProbeForm form = ProbeForm.Fused, in NextNorm norm = default);
 }
 

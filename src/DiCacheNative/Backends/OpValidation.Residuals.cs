@@ -97,12 +97,21 @@ public static partial class OpValidation
         Tensor x = inputs.Input, newer = inputs.NewerResidual, older = inputs.OlderResidual;
         RequireActivation(op, "inputs.Input", x, activation);
         RequireActivation(op, "inputs.NewerResidual", newer, activation);
-        RequireActivation(op, nameof(into), into, activation);
         RequireSameShape(op, "inputs.NewerResidual", newer, "inputs.Input", x);
-        RequireSameShape(op, nameof(into), into, "inputs.Input", x);
-        RequireWritable(op, nameof(into), into);
-        RequireSameOrDisjoint(op, nameof(into), into, "inputs.Input", x);
-        RequireSameOrDisjoint(op, nameof(into), into, "inputs.NewerResidual", newer);
+        if (into.IsEmpty && norm.Output.IsEmpty)
+        {
+            throw new ShapeException($"{op}: {nameof(into)} and norm.Output are both none, so nothing would be kept");
+        }
+
+        if (!into.IsEmpty)
+        {
+            RequireActivation(op, nameof(into), into, activation);
+            RequireSameShape(op, nameof(into), into, "inputs.Input", x);
+            RequireWritable(op, nameof(into), into);
+            RequireSameOrDisjoint(op, nameof(into), into, "inputs.Input", x);
+            RequireSameOrDisjoint(op, nameof(into), into, "inputs.NewerResidual", newer);
+        }
+
         if (!older.IsEmpty)
         {
             RequireActivation(op, "inputs.OlderResidual", older, activation);
@@ -117,7 +126,7 @@ public static partial class OpValidation
             }
         }
 
-        RequireNextNorm(op, activation, norm, into, "inputs.Input", x, "inputs.NewerResidual", newer);
+        RequireNextNorm(op, activation, norm, into.IsEmpty ? x : into, "inputs.Input", x, "inputs.NewerResidual", newer);
     }
 
     private static void RequireProbe(string op, DType activation, in ProbeInputs inputs, in Tensor probe, in Tensor sums)
@@ -139,10 +148,10 @@ public static partial class OpValidation
             throw new ShapeException($"{op}: PreviousInput {inputs.PreviousInput} is given without Input (none)");
         }
 
-        if (inputs.OlderProbeResidual.IsEmpty != inputs.NewerProbeResidual.IsEmpty || (!inputs.OlderProbeResidual.IsEmpty && inputs.Input.IsEmpty))
+        if ((inputs.OlderProbeResidual.IsEmpty && !inputs.NewerProbeResidual.IsEmpty) || (!inputs.OlderProbeResidual.IsEmpty && inputs.Input.IsEmpty))
         {
             throw new ShapeException(
-                $"{op}: gamma needs Input {inputs.Input}, OlderProbeResidual {inputs.OlderProbeResidual} and NewerProbeResidual {inputs.NewerProbeResidual} together");
+                $"{op}: gamma needs Input {inputs.Input} with OlderProbeResidual {inputs.OlderProbeResidual}, and both with NewerProbeResidual {inputs.NewerProbeResidual}");
         }
     }
 

@@ -67,7 +67,7 @@ public enum ProbeForm
 /// <param name="Input">x: embedded image tokens of this step. Needed for delta_x and gamma.</param>
 /// <param name="PreviousInput">x': of the previous step. Empty: no delta_x.</param>
 /// <param name="OlderProbeResidual">r2: probe output minus input, at the computed step before the last. Empty: no gamma.</param>
-/// <param name="NewerProbeResidual">r1: the same at the last computed step.</param>
+/// <param name="NewerProbeResidual">r1: the same at the last computed step. Empty: no denominator of gamma, which is the same until the next computed step.</param>
 public readonly record struct ProbeInputs(
     Tensor Probe, Tensor PreviousProbe, Tensor Input = default, Tensor PreviousInput = default, Tensor OlderProbeResidual = default, Tensor NewerProbeResidual = default);
 

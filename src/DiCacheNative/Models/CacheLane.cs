@@ -53,7 +53,8 @@ internal sealed class CacheLane
     public LaneState State { get; private set; }
 
     /// <summary>Identifies the buffers in use; equal keys mean equal addresses.</summary>
-    public int Layout => _probeAt | (_inputAt << 1) | (_residualAt << 2) | ((_hasProbe ? 1 : 0) << 3) | (Math.Min(State.ComputedSteps, 2) << 4);
+    public int Layout => _probeAt | (_inputAt << 1) | (_residualAt << 2) | ((_hasProbe ? 1 : 0) << 3) | (Math.Min(State.ComputedSteps, 2) << 4)
+        | ((GammaDenominator is null ? 0 : 1) << 6);
 
     /// <summary>Where this call's probe output goes.</summary>
     public Tensor Probe => _probe[_probeAt];
@@ -85,12 +86,16 @@ internal sealed class CacheLane
     /// <summary>Where a computed step writes its probe residual.</summary>
     public Tensor ProbeResidualTarget => _probeResidual[_residualAt];
 
+    /// <summary>sum |r1 - r2| once it has been measured: it stays the same until the next computed call.</summary>
+    public float? GammaDenominator { get; set; }
+
     /// <summary>Ends a computed call.</summary>
     /// <param name="keepsProbe">Whether p' is replaced by this call's probe output.</param>
     public void Computed(bool keepsProbe)
     {
         State = new LaneState(State.ComputedSteps + 1, 0, 0);
         _residualAt ^= 1;
+        GammaDenominator = null;
         Advance(keepsProbe);
     }
 
@@ -104,7 +109,7 @@ internal sealed class CacheLane
     }
 
     /// <summary>Forgets everything: a new generation.</summary>
-    public void Reset() => (State, _probeAt, _inputAt, _residualAt, _hasProbe) = (default, 0, 0, 0, false);
+    public void Reset() => (State, _probeAt, _inputAt, _residualAt, _hasProbe, GammaDenominator) = (default, 0, 0, 0, false, null);
 
     private void Advance(bool keepsProbe)
     {

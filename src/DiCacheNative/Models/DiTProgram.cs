@@ -113,6 +113,9 @@ public abstract class DiTProgram : IDisposable
     /// <param name="disposing">False when called by a finalizer.</param>
     protected abstract void Dispose(bool disposing);
 
+    /// <summary>Whether the blended feature map is stored: the epilogue form makes nothing of it but its norm, unless somebody looks on.</summary>
+    protected bool KeepsBlend(ProbeForm form) => form != ProbeForm.Epilogue || Observer is not null;
+
     /// <summary>Reports an intermediate tensor to the observer, if there is one.</summary>
     protected void Observe(string name, in Tensor value) => Observer?.Invoke(name, value);
 }

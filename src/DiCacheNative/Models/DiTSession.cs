@@ -235,7 +235,7 @@ public sealed class DiTSession : IDisposable
         ProbeSums sums = ProbeSums.From(_sumValues);
         bool hasInput = !lane.PreviousInput.IsEmpty;
         bool aligns = !lane.OlderResidual.IsEmpty;
-        float? raw = aligns ? sums.GammaNumerator / sums.GammaDenominator : null;
+        float? raw = aligns ? sums.GammaNumerator / (lane.GammaDenominator ??= sums.GammaDenominator) : null;
         ProbeChange change = new(hasInput ? sums.InputChange / sums.InputPrevious : float.NaN, sums.ProbeChange / sums.ProbePrevious, raw);
         CacheVerdict verdict = _policy.Decide(info, change, lane.State);
         Outcome outcome = new(
@@ -280,7 +280,7 @@ public sealed class DiTSession : IDisposable
         Tensor x = lane.Input, p = lane.Probe, older = lane.OlderResidual, residual = lane.ResidualTarget;
         BlendInputs blend = new(x, lane.NewerResidual, segment == Segment.AlignedHead ? older : default, _gamma);
         ProbeInputs inputs = new(
-            p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty ? default : lane.NewerProbeResidual);
+            p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty || lane.GammaDenominator is not null ? default : lane.NewerProbeResidual);
         ProbeForm form = _options.ProbeForm;
         bool rides = form == ProbeForm.Epilogue;
         ResidualExtras extras = rides ? new ResidualExtras(Probe: inputs with { Probe = default }, ProbeSums: _sums) : default;

@@ -92,6 +92,10 @@ public static partial class OpCases
 
         yield return Probe(ProbeForm.Fused, 1, 30, 96, only: "change");
         yield return Probe(ProbeForm.Fused, 1, 30, 96, only: "gamma");
+        yield return Probe(ProbeForm.Fused, 2, 30, 33, only: "numerator");
+        yield return Probe(ProbeForm.Unfused, 2, 30, 33, only: "numerator");
+        yield return Blend(ProbeForm.Epilogue, 2, 30, 33, norm: true, normOnly: true);
+        yield return Blend(ProbeForm.Epilogue, 1, 11, 100, Layout.Rows, older: false, norm: true, normOnly: true);
     }
 
     private static OpCase Probe(ProbeForm form, int batch, int rows, int cols, Layout layout = Layout.Dense, string only = "")
@@ -103,33 +107,38 @@ public static partial class OpCases
             {
                 (ProbeInputs inputs, TestTensor[] t) = ProbeOperands(s, batch, rows, cols, layout);
                 TestTensor sums = s.Output(1, 1, ProbeSums.Count, type: DType.F32);
-                bool change = only != "gamma", gamma = only != "change";
+                bool change = only is not ("gamma" or "numerator"), gamma = only != "change", denominator = only != "numerator";
                 inputs = inputs with
                 {
                     PreviousProbe = change ? inputs.PreviousProbe : default,
                     PreviousInput = only.Length == 0 ? inputs.PreviousInput : default,
                     Input = gamma ? inputs.Input : default,
                     OlderProbeResidual = gamma ? inputs.OlderProbeResidual : default,
-                    NewerProbeResidual = gamma ? inputs.NewerProbeResidual : default,
+                    NewerProbeResidual = gamma && denominator ? inputs.NewerProbeResidual : default,
                 };
                 s.Expect(sums, (_, _) => Reference.Probe(
-                    (b, r) => Reference.Row(t[0], b, r), t[0], change ? t[1] : null, t[2], only.Length == 0 ? t[3] : null, gamma ? t[4] : null, t[5]));
+                    (b, r) => Reference.Row(t[0], b, r), t[0], change ? t[1] : null, t[2], only.Length == 0 ? t[3] : null, gamma ? t[4] : null, denominator ? t[5] : null));
                 return () => s.Backend.ProbeL1(inputs, sums.Tensor, form);
             });
     }
 
-    private static OpCase Blend(ProbeForm form, int batch, int rows, int cols, Layout layout = Layout.Dense, bool older = true, bool norm = false, bool inPlace = false)
+    private static OpCase Blend(ProbeForm form, int batch, int rows, int cols, Layout layout = Layout.Dense, bool older = true, bool norm = false, bool inPlace = false, bool normOnly = false)
     {
         double elements = (double)batch * rows * cols;
-        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(older ? "" : " reuse")}{(norm ? " +norm" : "")}{(inPlace ? " in place" : "")}";
+        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(older ? "" : " reuse")}{(norm ? " +norm" : "")}{(inPlace ? " in place" : "")}{(normOnly ? " only" : "")}";
         return new OpCase($"trajectory_blend {form} {batch}x{rows}x{cols}{variant}", 4 * elements, (norm ? 5 : 4) * elements, 0, RowF32, RowBf16, s =>
         {
             TestTensor x = inPlace ? s.InOut(batch, rows, cols, layout) : s.Input(batch, rows, cols, layout), r1 = s.Input(batch, rows, cols, layout);
             TestTensor? r2 = older ? s.Input(batch, rows, cols) : null;
-            TestTensor into = inPlace ? x : s.Output(batch, rows, cols, layout), gamma = s.Scalars(1.375);
+            TestTensor? into = normOnly ? null : inPlace ? x : s.Output(batch, rows, cols, layout);
+            TestTensor gamma = s.Scalars(1.375);
             double[] Result(int b, int r) => Reference.Map(
                 cols, i => x.At(b, r, i) + (r2 == null ? r1.At(b, r, i) : r2.At(b, r, i) + (1.375 * (r1.At(b, r, i) - r2.At(b, r, i)))));
-            s.Expect(into, Result);
+            if (into is not null)
+            {
+                s.Expect(into, Result);
+            }
+
             BlendInputs inputs = new(x.Tensor, r1.Tensor, r2?.Tensor ?? default, older ? gamma.Tensor : default);
             NextNorm next = default;
             if (norm)
@@ -139,7 +148,7 @@ public static partial class OpCases
                 s.Expect(output, (b, r) => Reference.LayerNorm(Result(b, r), scale, shift, 1, 1e-6, b));
             }
 
-            return () => s.Backend.TrajectoryBlend(inputs, into.Tensor, form, next);
+            return () => s.Backend.TrajectoryBlend(inputs, into?.Tensor ?? default, form, next);
         });
     }
 

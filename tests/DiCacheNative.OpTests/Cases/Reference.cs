@@ -171,7 +171,7 @@ public static class Reference
                     sums[2] += previousInput == null ? 0 : Math.Abs(input!.At(b, r, i) - previousInput.At(b, r, i));
                     sums[3] += previousInput == null ? 0 : Math.Abs(previousInput.At(b, r, i));
                     sums[4] += older == null ? 0 : Math.Abs(p[i] - input!.At(b, r, i) - older.At(b, r, i));
-                    sums[5] += older == null ? 0 : Math.Abs(newer!.At(b, r, i) - older.At(b, r, i));
+                    sums[5] += older == null || newer == null ? 0 : Math.Abs(newer.At(b, r, i) - older.At(b, r, i));
                 }
             }
         }

@@ -277,7 +277,7 @@ public sealed partial class FluxProgram : DiTProgram
     /// <inheritdoc/>
     public override void AlignedHead(in BlendInputs blend, ProbeForm form)
     {
-        Backend.TrajectoryBlend(blend, _image, form, new NextNorm(_finalModulation, _imageNorm));
+        Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _image : default, form, new NextNorm(_finalModulation, _imageNorm));
         Observe("hidden_before_norm_out", _image);
         Project();
     }

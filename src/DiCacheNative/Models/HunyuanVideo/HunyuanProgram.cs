@@ -223,7 +223,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     /// <inheritdoc/>
     public override void AlignedHead(in BlendInputs blend, ProbeForm form)
     {
-        Backend.TrajectoryBlend(blend, _image, form, new NextNorm(_modulation.Final, _qImage));
+        Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _image : default, form, new NextNorm(_modulation.Final, _qImage));
         Project();
     }
 

@@ -190,7 +190,7 @@ public sealed partial class WanProgram : DiTProgram
     /// <inheritdoc/>
     public override void AlignedHead(in BlendInputs blend, ProbeForm form)
     {
-        Backend.TrajectoryBlend(blend, _a.X, form, new NextNorm(_headModulation, _q, _config.Epsilon));
+        Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _a.X : default, form, new NextNorm(_headModulation, _q, _config.Epsilon));
         Project();
     }
 
