@@ -6,6 +6,8 @@ using DiCacheNative.Tensors;
 namespace DiCacheNative.OpTests;
 
 /// <summary>What must not change a single bit of a result, and what an operation must not do.</summary>
+[CollectionDefinition(nameof(CpuInvarianceTests), DisableParallelization = true)]
+[Collection(nameof(CpuInvarianceTests))]
 public sealed class CpuInvarianceTests
 {
     private const double FlopLimit = 2e8, ByteLimit = 4e6;

@@ -108,7 +108,8 @@ public sealed class OpValidationTests
         OpValidation.ProbeL1(Act, new ProbeInputs(p, New(1, 4, 8)), sums);
         Refuses(() => OpValidation.ProbeL1(Act, default, sums), "inputs.Probe is missing");
         Refuses(() => OpValidation.ProbeL1(Act, new ProbeInputs(p, New(1, 5, 8)), sums), "PreviousProbe [1, 5, 8] F32", "probe [1, 4, 8] F32");
-        Refuses(() => OpValidation.ProbeL1(Act, new ProbeInputs(p, default, p, default, p), sums), "gamma needs", "NewerProbeResidual none");
+        Refuses(() => OpValidation.ProbeL1(Act, new ProbeInputs(p, default, p, default, default, p), sums), "gamma needs", "OlderProbeResidual none");
+        Refuses(() => OpValidation.ProbeL1(Act, new ProbeInputs(p, default, default, default, p), sums), "gamma needs", "Input none");
         Refuses(() => OpValidation.ProbeL1(Act, new ProbeInputs(p, default, default, p), sums), "without Input");
         Tensor bf16 = New(1, 4, 8, DType.BF16);
         Refuses(() => OpValidation.ProbeL1(DType.BF16, new ProbeInputs(bf16, p), sums), "PreviousProbe [1, 4, 8] F32", "probe [1, 4, 8] BF16");

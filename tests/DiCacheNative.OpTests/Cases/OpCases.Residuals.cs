@@ -92,8 +92,11 @@ public static partial class OpCases
 
         yield return Probe(ProbeForm.Fused, 1, 30, 96, only: "change");
         yield return Probe(ProbeForm.Fused, 1, 30, 96, only: "gamma");
-        yield return Probe(ProbeForm.Fused, 2, 30, 33, only: "numerator");
-        yield return Probe(ProbeForm.Unfused, 2, 30, 33, only: "numerator");
+        foreach (ProbeForm form in Enum.GetValues<ProbeForm>())
+        {
+            yield return Probe(form, 2, 30, 33, only: "numerator");
+        }
+
         yield return Blend(ProbeForm.Epilogue, 2, 30, 33, norm: true, normOnly: true);
         yield return Blend(ProbeForm.Epilogue, 1, 11, 100, Layout.Rows, older: false, norm: true, normOnly: true);
     }
