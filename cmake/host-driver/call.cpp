@@ -34,7 +34,7 @@ bool count_call(const char* name) {
 
 // What the real function is most likely to say.
 CUresult injected_error(const char* name) {
-  for (const char* allocator : {"cuMemAlloc", "cuMemAllocHost", "cuMemHostAlloc", "cuModuleLoadData", "cuModuleLoadDataEx", "cuGraphInstantiate"})
+  for (const char* allocator : {"cuMemAlloc", "cuMemAllocHost", "cuMemHostAlloc", "cuModuleLoadData", "cuGraphInstantiate"})
     if (std::strcmp(name, allocator) == 0) return CUDA_ERROR_OUT_OF_MEMORY;
   return CUDA_ERROR_UNKNOWN;
 }

@@ -78,7 +78,8 @@ CUresult end_capture(Stream& stream, std::shared_ptr<Graph>& graph, bool& graph_
     report(Check::capture, std::string(call) + " on a stream that is not capturing");
     return CUDA_ERROR_ILLEGAL_STATE;
   }
-  if (capture->origin != &stream) return spoil(*capture, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, std::string(call) + " on a stream that only joined the capture");
+  if (capture->origin != &stream)
+    return spoil(*capture, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, std::string(call) + " on a stream that only joined the capture");
   if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread != std::this_thread::get_id())
     return spoil(*capture, CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, std::string(call) + " on another thread than the capture began on");
   std::set<const GraphNode*> reached = history(stream.tail);
@@ -144,7 +145,8 @@ CUresult refuse_implicit_capture(const char* call) {
   CUresult result = CUDA_SUCCESS;
   for (const auto& capture : active_captures()) {
     if (capture->origin->non_blocking) continue;
-    result = spoil(*capture, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, std::string(call) + " on the default stream while a blocking stream is capturing");
+    std::string text = std::string(call) + " on the default stream while a blocking stream is capturing";
+    result = spoil(*capture, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, text);
   }
   return result;
 }

@@ -27,19 +27,53 @@ struct Preference {
 };
 
 // Public attribute numbers.
-enum MatmulAttribute { MATMUL_COMPUTE_TYPE = 0, MATMUL_SCALE_TYPE = 1, MATMUL_TRANSA = 3, MATMUL_TRANSB = 4, MATMUL_EPILOGUE = 7, MATMUL_BIAS_POINTER = 8,
-                       MATMUL_BIAS_DATA_TYPE = 26 };
-enum LayoutAttribute { LAYOUT_TYPE = 0, LAYOUT_ORDER = 1, LAYOUT_ROWS = 2, LAYOUT_COLS = 3, LAYOUT_LD = 4, LAYOUT_BATCH_COUNT = 5,
-                       LAYOUT_STRIDED_BATCH_OFFSET = 6 };
-enum PreferenceAttribute { PREFERENCE_SEARCH_MODE = 0, PREFERENCE_MAX_WORKSPACE_BYTES = 1, PREFERENCE_MIN_ALIGNMENT_A = 5, PREFERENCE_MIN_ALIGNMENT_D = 8 };
+enum MatmulAttribute {
+  MATMUL_COMPUTE_TYPE = 0,
+  MATMUL_SCALE_TYPE = 1,
+  MATMUL_TRANSA = 3,
+  MATMUL_TRANSB = 4,
+  MATMUL_EPILOGUE = 7,
+  MATMUL_BIAS_POINTER = 8,
+  MATMUL_BIAS_DATA_TYPE = 26,
+};
+enum LayoutAttribute {
+  LAYOUT_TYPE = 0,
+  LAYOUT_ORDER = 1,
+  LAYOUT_ROWS = 2,
+  LAYOUT_COLS = 3,
+  LAYOUT_LD = 4,
+  LAYOUT_BATCH_COUNT = 5,
+  LAYOUT_STRIDED_BATCH_OFFSET = 6,
+};
+enum PreferenceAttribute {
+  PREFERENCE_SEARCH_MODE = 0,
+  PREFERENCE_MAX_WORKSPACE_BYTES = 1,
+  PREFERENCE_MIN_ALIGNMENT_A = 5,
+  PREFERENCE_MIN_ALIGNMENT_D = 8,
+};
 
 constexpr size_t version_number = 120499;
 constexpr uint64_t algorithm_mark = 0x64694361636865ull;  // so that an algorithm that no heuristic gave is noticed
 
-Handles<Library>& libraries() { static auto* all = new Handles<Library>("cuBLASLt handle"); return *all; }
-Handles<MatmulDescription>& descriptions() { static auto* all = new Handles<MatmulDescription>("cuBLASLt matmul description"); return *all; }
-Handles<MatrixLayout>& layouts() { static auto* all = new Handles<MatrixLayout>("cuBLASLt matrix layout"); return *all; }
-Handles<Preference>& preferences() { static auto* all = new Handles<Preference>("cuBLASLt preference"); return *all; }
+Handles<Library>& libraries() {
+  static auto* all = new Handles<Library>("cuBLASLt handle");
+  return *all;
+}
+
+Handles<MatmulDescription>& descriptions() {
+  static auto* all = new Handles<MatmulDescription>("cuBLASLt matmul description");
+  return *all;
+}
+
+Handles<MatrixLayout>& layouts() {
+  static auto* all = new Handles<MatrixLayout>("cuBLASLt matrix layout");
+  return *all;
+}
+
+Handles<Preference>& preferences() {
+  static auto* all = new Handles<Preference>("cuBLASLt preference");
+  return *all;
+}
 
 template <class T>
 cublasStatus destroy(Handles<T>& all, void* handle, const char* name) {
@@ -84,11 +118,18 @@ cublasStatus check(const MatmulDescription& m, const Layouts& l) {
   return compute && m.scale == CUDA_R_32F && types && epilogue && order && bias ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
-cublasStatus find_all(void* description, void* a, void* b, void* c, void* d, const char* call, std::shared_ptr<MatmulDescription>& m, Layouts& l) {
-  m = descriptions().find(description, call);
-  l = {layouts().find(a, call), layouts().find(b, call), layouts().find(c, call), layouts().find(d, call)};
-  bool known = m != nullptr && l.a != nullptr && l.b != nullptr && l.c != nullptr && l.d != nullptr;
-  return known ? check(*m, l) : CUBLAS_STATUS_INVALID_VALUE;
+struct Problem {
+  std::shared_ptr<MatmulDescription> description;
+  Layouts layouts;
+};
+
+// The objects behind the handles, if the library can do what they describe.
+cublasStatus find_problem(void* description, void* a, void* b, void* c, void* d, const char* call, Problem& p) {
+  p.description = descriptions().find(description, call);
+  p.layouts = {layouts().find(a, call), layouts().find(b, call), layouts().find(c, call), layouts().find(d, call)};
+  const Layouts& l = p.layouts;
+  bool known = p.description != nullptr && l.a != nullptr && l.b != nullptr && l.c != nullptr && l.d != nullptr;
+  return known ? check(*p.description, l) : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 }  // namespace
@@ -149,7 +190,9 @@ DICACHE_EXPORT cublasStatus cublasLtMatmulDescSetAttribute(void* description, in
   }
 }
 
-DICACHE_EXPORT cublasStatus cublasLtMatmulDescDestroy(void* description) { return destroy(descriptions(), description, "cublasLtMatmulDescDestroy"); }
+DICACHE_EXPORT cublasStatus cublasLtMatmulDescDestroy(void* description) {
+  return destroy(descriptions(), description, "cublasLtMatmulDescDestroy");
+}
 
 DICACHE_EXPORT cublasStatus cublasLtMatrixLayoutCreate(void** layout, int type, uint64_t rows, uint64_t columns, int64_t leading) {
   Call call("cublasLtMatrixLayoutCreate");
@@ -196,24 +239,24 @@ DICACHE_EXPORT cublasStatus cublasLtMatmulPreferenceSetAttribute(void* preferenc
   auto p = preferences().find(preference, "cublasLtMatmulPreferenceSetAttribute");
   if (p == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   if (attribute == PREFERENCE_MAX_WORKSPACE_BYTES) return take(p->workspace_bytes, value, size);
-  bool harmless = attribute == PREFERENCE_SEARCH_MODE || (attribute >= PREFERENCE_MIN_ALIGNMENT_A && attribute <= PREFERENCE_MIN_ALIGNMENT_D);
-  return harmless && size == 4 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+  bool alignment = attribute >= PREFERENCE_MIN_ALIGNMENT_A && attribute <= PREFERENCE_MIN_ALIGNMENT_D;
+  return (alignment || attribute == PREFERENCE_SEARCH_MODE) && size == 4 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 DICACHE_EXPORT cublasStatus cublasLtMatmulPreferenceDestroy(void* preference) {
   return destroy(preferences(), preference, "cublasLtMatmulPreferenceDestroy");
 }
 
-DICACHE_EXPORT cublasStatus cublasLtMatmulAlgoGetHeuristic(void* handle, void* description, void* a, void* b, void* c, void* d, void* preference,
-                                                           int wanted, cublasLtMatmulHeuristicResult* results, int* found) {
+DICACHE_EXPORT cublasStatus cublasLtMatmulAlgoGetHeuristic(void* handle, void* description, void* a, void* b, void* c, void* d,
+                                                           void* preference, int wanted, cublasLtMatmulHeuristicResult* results,
+                                                           int* found) {
   const char* name = "cublasLtMatmulAlgoGetHeuristic";
   Call call(name);
   if (call.injected()) return CUBLAS_STATUS_INTERNAL_ERROR;
   if (libraries().find(handle, name) == nullptr || preferences().find(preference, name) == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  std::shared_ptr<MatmulDescription> m;
-  Layouts l;
+  Problem problem;
   *found = 0;
-  cublasStatus status = find_all(description, a, b, c, d, name, m, l);
+  cublasStatus status = find_problem(description, a, b, c, d, name, problem);
   if (status != CUBLAS_STATUS_SUCCESS || wanted < 1) return status;
   results[0] = {};
   results[0].algo.data[0] = algorithm_mark;
@@ -222,18 +265,20 @@ DICACHE_EXPORT cublasStatus cublasLtMatmulAlgoGetHeuristic(void* handle, void* d
   return CUBLAS_STATUS_SUCCESS;
 }
 
-DICACHE_EXPORT cublasStatus cublasLtMatmul(void* handle, void* description, const void* alpha, const void* a, void* a_layout, const void* b, void* b_layout,
-                                           const void* beta, const void* c, void* c_layout, void* d, void* d_layout, const cublasLtMatmulAlgo* algorithm,
-                                           void* workspace, size_t workspace_bytes, CUstream stream_handle) {
+DICACHE_EXPORT cublasStatus cublasLtMatmul(void* handle, void* description, const void* alpha, const void* a, void* a_layout,
+                                           const void* b, void* b_layout, const void* beta, const void* c, void* c_layout, void* d,
+                                           void* d_layout, const cublasLtMatmulAlgo* algorithm, void* workspace,
+                                           size_t workspace_bytes, CUstream stream_handle) {
   const char* name = "cublasLtMatmul";
   Call call(name);
   if (call.injected() || call.refused(Needs::context) != CUDA_SUCCESS) return CUBLAS_STATUS_EXECUTION_FAILED;
   std::shared_ptr<Stream> stream = stream_of(stream_handle, name);
   if (libraries().find(handle, name) == nullptr || stream == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   if (algorithm != nullptr && algorithm->data[0] != algorithm_mark) return CUBLAS_STATUS_INVALID_VALUE;
-  std::shared_ptr<MatmulDescription> m;
-  Layouts l;
-  if (cublasStatus status = find_all(description, a_layout, b_layout, c_layout, d_layout, name, m, l); status != CUBLAS_STATUS_SUCCESS) return status;
+  Problem problem;
+  cublasStatus status = find_problem(description, a_layout, b_layout, c_layout, d_layout, name, problem);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  const auto& [m, l] = problem;
   auto address = [](const void* p) { return reinterpret_cast<uintptr_t>(p); };
   Matmul product{};
   product.a = {address(a), *l.a};

@@ -89,7 +89,8 @@ DICACHE_EXPORT CUresult cuGraphDestroy(CUgraph handle) {
   return graphs().remove(handle, "cuGraphDestroy") == nullptr ? CUDA_ERROR_INVALID_HANDLE : call.result(CUDA_SUCCESS);
 }
 
-DICACHE_EXPORT CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle* handle, CUgraph graph_handle, CUcontext, unsigned initial, unsigned flags) {
+DICACHE_EXPORT CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle* handle, CUgraph graph_handle, CUcontext,
+                                                       unsigned initial, unsigned flags) {
   Call call("cuGraphConditionalHandleCreate");
   if (CUresult r = call.refused(Needs::context); r != CUDA_SUCCESS) return r;
   std::shared_ptr<Graph> graph = find_graph(graph_handle, "cuGraphConditionalHandleCreate");
@@ -99,7 +100,8 @@ DICACHE_EXPORT CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle*
   return CUDA_SUCCESS;
 }
 
-DICACHE_EXPORT CUresult cuGraphAddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* after, size_t count, CUgraphNodeParams* parameters) {
+DICACHE_EXPORT CUresult cuGraphAddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* after, size_t count,
+                                       CUgraphNodeParams* parameters) {
   Call call("cuGraphAddNode");
   if (CUresult r = call.refused(Needs::context); r != CUDA_SUCCESS) return r;
   return add_node(node, graph, after, count, parameters);

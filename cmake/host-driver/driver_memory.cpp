@@ -18,7 +18,8 @@ CUresult submit_copy(CopyWork copy, const void* host, bool to_device, void* stre
   std::shared_ptr<Stream> stream = stream_of(stream_handle, call);
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   bool with_host = host != nullptr;
-  if (with_host && in_device_range(reinterpret_cast<uintptr_t>(host))) return host_pointer_misused(call, host, to_device ? "source" : "target");
+  if (with_host && in_device_range(reinterpret_cast<uintptr_t>(host)))
+    return host_pointer_misused(call, host, to_device ? "source" : "target");
   size_t pitch = to_device ? copy.source_pitch : copy.destination_pitch;
   size_t bytes = copy.height == 0 ? 0 : (copy.height - 1) * pitch + copy.width;
   bool pageable = with_host && !is_pinned(reinterpret_cast<uintptr_t>(host), bytes);
@@ -151,13 +152,15 @@ DICACHE_EXPORT CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D* c, CUstream stre
   if (!known(c->srcMemoryType) || !known(c->dstMemoryType)) return CUDA_ERROR_NOT_SUPPORTED;
   bool source_on_device = c->srcMemoryType == CU_MEMORYTYPE_DEVICE, destination_on_device = c->dstMemoryType == CU_MEMORYTYPE_DEVICE;
   if (!source_on_device && !destination_on_device) return CUDA_ERROR_NOT_SUPPORTED;
-  size_t source_pitch = c->srcPitch == 0 ? c->WidthInBytes : c->srcPitch, destination_pitch = c->dstPitch == 0 ? c->WidthInBytes : c->dstPitch;
+  size_t source_pitch = c->srcPitch == 0 ? c->WidthInBytes : c->srcPitch;
+  size_t destination_pitch = c->dstPitch == 0 ? c->WidthInBytes : c->dstPitch;
   if (source_pitch < c->WidthInBytes || destination_pitch < c->WidthInBytes) return CUDA_ERROR_INVALID_VALUE;
   uintptr_t source = source_on_device ? c->srcDevice : reinterpret_cast<uintptr_t>(c->srcHost);
   uintptr_t destination = destination_on_device ? c->dstDevice : reinterpret_cast<uintptr_t>(c->dstHost);
   source += c->srcY * source_pitch + c->srcXInBytes;
   destination += c->dstY * destination_pitch + c->dstXInBytes;
-  CopyWork copy{destination, source, c->WidthInBytes, c->Height, destination_pitch, source_pitch, destination_on_device, source_on_device, nullptr};
+  CopyWork copy{destination,  source, c->WidthInBytes, c->Height, destination_pitch, source_pitch, destination_on_device,
+                source_on_device, nullptr};
   uintptr_t host = !source_on_device ? source : !destination_on_device ? destination : 0;
   return submit_copy(std::move(copy), reinterpret_cast<const void*>(host), destination_on_device, stream, "cuMemcpy2DAsync");
 }

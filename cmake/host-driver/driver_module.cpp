@@ -41,7 +41,8 @@ std::shared_ptr<Module> owner_of(CUfunction function, const char* call) {
 uint64_t hash_of(const Unit& unit) {  // FNV-1a over all texts
   uint64_t hash = 14695981039346656037ull;
   for (unsigned i = 0; i < unit.text_count; i++)
-    for (const char* p = unit.texts[i].begin; p != unit.texts[i].end; p++) hash = (hash ^ static_cast<unsigned char>(*p)) * 1099511628211ull;
+    for (const char* p = unit.texts[i].begin; p != unit.texts[i].end; p++)
+      hash = (hash ^ static_cast<unsigned char>(*p)) * 1099511628211ull;
   return hash;
 }
 
@@ -54,11 +55,12 @@ CUresult refuse_launch(const Kernel& kernel, const std::string& why) {
 CUresult check_geometry(const Kernel& kernel, dim3 grid, dim3 block) {
   uint64_t threads = uint64_t{block.x} * block.y * block.z, blocks = uint64_t{grid.x} * grid.y * grid.z;
   if (threads == 0 || blocks == 0) return refuse_launch(kernel, "an empty grid or block");
-  if (block.x > 1024 || block.y > 1024 || block.z > 64 || threads > 1024) return refuse_launch(kernel, "a block of " + std::to_string(threads) + " threads");
+  if (block.x > 1024 || block.y > 1024 || block.z > 64 || threads > 1024)
+    return refuse_launch(kernel, "a block of " + std::to_string(threads) + " threads");
   if (grid.x > 0x7FFFFFFFu || grid.y > 65535 || grid.z > 65535) return refuse_launch(kernel, "a grid larger than any device runs");
   if (blocks > 0x7FFFFFFFu) return refuse_launch(kernel, "a grid larger than this driver runs");
   if (threads > kernel.max_threads)
-    return refuse_launch(kernel, std::to_string(threads) + " threads per block, compiled for at most " + std::to_string(kernel.max_threads));
+    return refuse_launch(kernel, std::to_string(threads) + " threads, compiled for at most " + std::to_string(kernel.max_threads));
   return CUDA_SUCCESS;
 }
 
@@ -81,7 +83,8 @@ std::string image_of(const Unit& unit) {
   return image_prefix + std::string(unit.texts[0].name) + hash;
 }
 
-CUresult make_kernel_work(CUfunction handle, dim3 grid, dim3 block, unsigned shared, void** arguments, void** extra, KernelWork& work, const char* call) {
+CUresult make_kernel_work(CUfunction handle, dim3 grid, dim3 block, unsigned shared, void** arguments, void** extra, KernelWork& work,
+                          const char* call) {
   std::shared_ptr<Module> module = owner_of(handle, call);
   if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const auto& function = *static_cast<const Function*>(handle);
@@ -122,7 +125,9 @@ DICACHE_EXPORT CUresult cuModuleLoadData(CUmodule* module, const void* image) {
   return CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
-DICACHE_EXPORT CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, const int*, void**) { return cuModuleLoadData(module, image); }
+DICACHE_EXPORT CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, const int*, void**) {
+  return cuModuleLoadData(module, image);
+}
 
 DICACHE_EXPORT CUresult cuModuleUnload(CUmodule handle) {
   Call call("cuModuleUnload", Fails::after);
@@ -175,13 +180,15 @@ DICACHE_EXPORT CUresult cuFuncSetAttribute(CUfunction function, int attribute, i
   return CUDA_SUCCESS;
 }
 
-DICACHE_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                                       unsigned block_z, unsigned shared, CUstream stream_handle, void** arguments, void** extra) {
+DICACHE_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                                       unsigned block_y, unsigned block_z, unsigned shared, CUstream stream_handle, void** arguments,
+                                       void** extra) {
   Call call("cuLaunchKernel");
   if (CUresult r = call.refused(Needs::context); r != CUDA_SUCCESS) return r;
   std::shared_ptr<Stream> stream = stream_of(stream_handle, "cuLaunchKernel");
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   KernelWork work;
-  CUresult r = make_kernel_work(function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, arguments, extra, work, "cuLaunchKernel");
+  dim3 grid{grid_x, grid_y, grid_z}, block{block_x, block_y, block_z};
+  CUresult r = make_kernel_work(function, grid, block, shared, arguments, extra, work, "cuLaunchKernel");
   return r != CUDA_SUCCESS ? r : submit(*stream, std::move(work), "cuLaunchKernel");
 }

@@ -139,7 +139,8 @@ DICACHE_EXPORT CUresult cuEventElapsedTime(float* milliseconds, CUevent start_ha
   Call call("cuEventElapsedTime");
   if (CUresult r = call.refused(Needs::context); r != CUDA_SUCCESS) return r;
   std::shared_ptr<Event> start = events().find(start_handle, "cuEventElapsedTime"), end = events().find(end_handle, "cuEventElapsedTime");
-  if (start == nullptr || end == nullptr || !start->timing || !end->timing || start->issued == 0 || end->issued == 0) return CUDA_ERROR_INVALID_HANDLE;
+  if (start == nullptr || end == nullptr || !start->timing || !end->timing) return CUDA_ERROR_INVALID_HANDLE;
+  if (start->issued == 0 || end->issued == 0) return CUDA_ERROR_INVALID_HANDLE;
   if (start->completed != start->issued || end->completed != end->issued) return CUDA_ERROR_NOT_READY;
   *milliseconds = std::chrono::duration<float, std::milli>(end->at - start->at).count();
   return CUDA_SUCCESS;
@@ -156,7 +157,8 @@ DICACHE_EXPORT CUresult cuStreamBeginCapture_v2(CUstream handle, int mode) {
   return begin_capture(stream, static_cast<CaptureMode>(mode), nullptr, "cuStreamBeginCapture");
 }
 
-DICACHE_EXPORT CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph, const CUgraphNode*, const void*, size_t dependencies, int mode) {
+DICACHE_EXPORT CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph, const CUgraphNode*, const void*, size_t dependencies,
+                                                    int mode) {
   Call call("cuStreamBeginCaptureToGraph");
   if (CUresult r = call.refused(Needs::context); r != CUDA_SUCCESS) return r;
   std::shared_ptr<Stream> stream = stream_of(handle, "cuStreamBeginCaptureToGraph");

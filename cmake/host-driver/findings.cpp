@@ -32,7 +32,8 @@ const char* name_of(Check check) {
     case Check::host_pointer: return "not a device pointer";
     case Check::deadlock: return "deadlock";
     case Check::race: return "data race";
-    case Check::uninitialised: return "uninitialised shared memory";
+    case Check::uninitialised_shared: return "uninitialised shared memory";
+    case Check::uninitialised_device: return "uninitialised device memory";
     case Check::divergence: return "divergent warp operation";
     case Check::capture: return "capture misuse";
     case Check::graph: return "graph misuse";

@@ -51,7 +51,8 @@ CUresult run_conditional(const PlanNode& node) {
     report(Check::graph, "a conditional node looks at a handle whose graph was destroyed");
     return CUDA_ERROR_ILLEGAL_STATE;
   }
-  if (node.type == CU_GRAPH_COND_TYPE_SWITCH) return condition->value < node.bodies.size() ? run_plan(node.bodies[condition->value]) : CUDA_SUCCESS;
+  if (node.type == CU_GRAPH_COND_TYPE_SWITCH)
+    return condition->value < node.bodies.size() ? run_plan(node.bodies[condition->value]) : CUDA_SUCCESS;
   if (node.type == CU_GRAPH_COND_TYPE_IF) {
     if (condition->value != 0) return run_plan(node.bodies[0]);
     return node.bodies.size() > 1 ? run_plan(node.bodies[1]) : CUDA_SUCCESS;

@@ -32,8 +32,12 @@ DEFINE_ACCESS(4)
 DEFINE_ACCESS(8)
 DEFINE_ACCESS(16)
 
-void __tsan_read_range(void* p, unsigned long bytes) { instrumented_access(p, static_cast<unsigned>(bytes), AccessKind::read, false, SITE); }
-void __tsan_write_range(void* p, unsigned long bytes) { instrumented_access(p, static_cast<unsigned>(bytes), AccessKind::write, false, SITE); }
+void __tsan_read_range(void* p, unsigned long bytes) {
+  instrumented_access(p, static_cast<unsigned>(bytes), AccessKind::read, false, SITE);
+}
+void __tsan_write_range(void* p, unsigned long bytes) {
+  instrumented_access(p, static_cast<unsigned>(bytes), AccessKind::write, false, SITE);
+}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void*, void*) {}

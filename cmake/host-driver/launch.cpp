@@ -55,7 +55,7 @@ void report_address(const Block& b, const std::string& text, uintptr_t address) 
   if (address >= b.dynamic_limit - dynamic_shared_limit && address < b.dynamic_limit + 4096) {
     bool before = address < b.dynamic_begin;
     std::string distance = std::to_string(before ? b.dynamic_begin - address : address - b.dynamic_end);
-    report(Check::out_of_bounds, text + distance + (before ? " bytes before dynamic shared memory" : " bytes beyond dynamic shared memory"));
+    report(Check::out_of_bounds, text + distance + " bytes " + (before ? "before" : "beyond") + " dynamic shared memory");
     return;
   }
   Check check = was_freed(address) ? Check::use_after_free : in_device_range(address) ? Check::out_of_bounds : Check::host_pointer;

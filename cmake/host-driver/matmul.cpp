@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "memory.h"
+#include "race.h"
 #include "worker.h"
 
 namespace dicache_host {
@@ -141,6 +142,15 @@ bool operand_valid(const Operand& o, const char* what) {
   return require_device(o.address, elements * element_bytes(l.type), what);
 }
 
+// The operand of one batch as lines of memory.
+Lines lines_of(const Operand& o, int batch) {
+  const MatrixLayout& l = o.layout;
+  bool by_columns = l.order == CUBLASLT_ORDER_COL;
+  size_t size = element_bytes(l.type);
+  uintptr_t begin = o.address + static_cast<uintptr_t>(batch * l.batch_stride) * size;
+  return {begin, (by_columns ? l.rows : l.columns) * size, by_columns ? l.columns : l.rows, static_cast<size_t>(l.leading) * size};
+}
+
 }  // namespace
 
 size_t element_bytes(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
@@ -151,7 +161,12 @@ CUresult run_matmul(const Matmul& m) {
   if (valid && m.bias != 0) valid = require_device(m.bias, m.d.layout.rows * element_bytes(m.bias_type), "the bias of a product");
   if (valid && m.workspace_bytes != 0) valid = require_device(m.workspace, m.workspace_bytes, "the workspace of a product");
   if (!valid) return CUDA_ERROR_ILLEGAL_ADDRESS;
+  if (m.bias != 0) require_written({m.bias, m.d.layout.rows * element_bytes(m.bias_type), 1, 0}, "the bias of a product");
   for (int batch = 0; batch < m.d.layout.batches; batch++) {
+    require_written(lines_of(m.a, batch), "matrix A of a product");
+    require_written(lines_of(m.b, batch), "matrix B of a product");
+    if (m.beta != 0.0f) require_written(lines_of(m.c, batch), "matrix C of a product");
+    note_written(lines_of(m.d, batch));
     Product product(m, batch);
     auto tasks = static_cast<unsigned>((product.rows + task_rows - 1) / task_rows);
     parallel_for(tasks, [&](unsigned t) { product.run_rows(t * task_rows, std::min<size_t>(product.rows, (t + 1) * task_rows)); });

@@ -116,6 +116,7 @@ const Allocation* allocate_device(size_t bytes) {
   a.begin = a.last_page_end - data;
   a.size = bytes;
   a.number = ++m.count;
+  a.shadow = make_shadow(a.begin, bytes);
   r.cursor += pages + page;
   std::memset(p, fill, a.begin - a.first_page + std::min(bytes, filled_bytes));
   std::memset(reinterpret_cast<void*>(a.end()), fill, a.last_page_end - a.end());
@@ -228,7 +229,8 @@ bool check_margins(const std::string& after) {
 
 void list_allocations(std::string& text, size_t& count) {
   Memory& m = memory();
-  for (const auto& [begin, a] : m.live) text += "device allocation " + std::to_string(a.number) + " (" + std::to_string(a.size) + " bytes)\n";
+  for (const auto& [begin, a] : m.live)
+    text += "device allocation " + std::to_string(a.number) + " (" + std::to_string(a.size) + " bytes)\n";
   for (const auto& [begin, bytes] : m.pinned) text += "pinned host allocation (" + std::to_string(bytes) + " bytes)\n";
   count += m.live.size() + m.pinned.size();
 }

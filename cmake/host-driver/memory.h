@@ -17,7 +17,7 @@ struct Allocation {
   size_t size;
   uintptr_t first_page, last_page_end;
   unsigned long number;
-  Shadow* shadow;  // the race checker's records, made when first needed
+  Shadow* shadow;  // the race checker's records
 
   uintptr_t end() const { return begin + size; }
 };

@@ -9,7 +9,8 @@ namespace dicache_host {
 Handles<Module>& modules();
 
 // Checks a launch as the driver does before it accepts one. Success fills in the work.
-CUresult make_kernel_work(CUfunction function, dim3 grid, dim3 block, unsigned shared, void** arguments, void** extra, KernelWork& work, const char* call);
+CUresult make_kernel_work(CUfunction function, dim3 grid, dim3 block, unsigned shared, void** arguments, void** extra, KernelWork& work,
+                          const char* call);
 
 // What is compiled into this library.
 const std::vector<Unit>& units();

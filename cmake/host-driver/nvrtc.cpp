@@ -40,8 +40,8 @@ size_t first_difference(const SourceText& text, const std::string& source) {
 
 // Whether the host driver runs what these options ask for; the ones that only steer the real compiler are taken and have no effect.
 bool option_known(const std::string& option) {
-  for (const char* prefix : {"--gpu-architecture=", "-arch=", "--std=", "-std=", "--ptxas-options=", "-Xptxas", "--generate-line-info", "-lineinfo",
-                             "--fmad=", "-fmad=", "--extra-device-vectorization", "--device-debug", "-G", "--relocatable-device-code=", "-v"})
+  for (const char* prefix : {"--gpu-architecture=", "-arch=", "--std=", "-std=", "--ptxas-options=", "-Xptxas", "--generate-line-info",
+                             "-lineinfo", "--fmad=", "-fmad=", "--device-debug", "-G", "-v"})
     if (option.rfind(prefix, 0) == 0) return true;
   return false;
 }
@@ -72,7 +72,8 @@ nvrtcResult compile(Program& p) {
     for (const auto& header : p.headers)
       if (header.first == text.name) given = &header.second;
     if (given == nullptr || !same(text, *given)) {
-      p.log += given == nullptr ? p.name + ": error: cannot open source file \"" + text.name + "\"\n" : stale(text.name, first_difference(text, *given));
+      std::string missing = p.name + ": error: cannot open source file \"" + text.name + "\"\n";
+      p.log += given == nullptr ? missing : stale(text.name, first_difference(text, *given));
       return NVRTC_ERROR_COMPILATION;
     }
   }

@@ -23,10 +23,12 @@ struct Cell {
   bool many_lanes, many_warps, many_blocks;  // of the readers since the last write
 };
 
+// Both in pages that cost nothing until they are used.
 struct Shadow {
   uintptr_t base;
-  size_t cells_bytes;
+  size_t granules;
   Cell* cells;
+  uint8_t* written;  // since the allocation was made: one bit each
 };
 
 namespace {
@@ -46,16 +48,18 @@ struct Checker {
 // Constant-initialised: instrumented constructors run before anything else here.
 constinit Checker checker{};
 
-Shadow* make_shadow(uintptr_t base, size_t bytes) {
-  size_t size = (bytes / granule + 2) * sizeof(Cell);
-  void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return p == MAP_FAILED ? nullptr : new Shadow{base, size, static_cast<Cell*>(p)};
+void* map_zeros(size_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? nullptr : p;
 }
 
 Shadow* shadow_of_range(Shadow*& shadow, uintptr_t begin, uintptr_t end) {
   if (shadow == nullptr) shadow = make_shadow(begin, end - begin);
   return shadow;
 }
+
+bool is_written(const Shadow& s, size_t granule_index) { return (s.written[granule_index / 8] >> granule_index % 8 & 1) != 0; }
+void set_written(Shadow& s, size_t granule_index) { s.written[granule_index / 8] |= static_cast<uint8_t>(1u << granule_index % 8); }
 
 // This library's own constants and variables, which kernels may read.
 int find_own_image(dl_phdr_info* info, size_t, void*) {
@@ -123,7 +127,7 @@ bool after_reads(const Access& a, const Cell& c) {
 }
 
 std::string other_thread(const char* what, uint32_t block, const Access& a, unsigned thread) {
-  std::string text = std::string(what) + " thread " + std::to_string(thread);
+  std::string text = std::string(what) + " by thread " + std::to_string(thread);
   if (block != block_number(a.block)) text += " of block " + std::to_string(block);
   return text + " with no barrier between";
 }
@@ -164,18 +168,24 @@ void check_cell(const Access& a, Cell& c, uint32_t generation, bool shared) {
   bool writes = a.kind != AccessKind::read;
   bool both_atomic = c.atomic && a.kind == AccessKind::atomic;
   if (c.written && !both_atomic && !after_write(a, c))
-    report_once(Check::race, a, other_thread(writes ? "a write after a write by" : "a read after a write by", c.write_block, a, c.write_thread));
+    report_once(Check::race, a, other_thread(writes ? "a write after a write" : "a read after a write", c.write_block, a, c.write_thread));
   if (writes && c.read && !after_reads(a, c))
-    report_once(Check::race, a, other_thread("a write after a read by", c.read_block, a, c.read_thread));
-  if (!writes && shared && !c.written) report_once(Check::uninitialised, a, "a read of bytes that no thread of the block has written");
-  if (!writes && shared && c.copying) report_once(Check::uninitialised, a, "a read of bytes whose cp.async has not been waited for");
+    report_once(Check::race, a, other_thread("a write after a read", c.read_block, a, c.read_thread));
+  bool reads_shared = shared && !writes;
+  if (reads_shared && !c.written) report_once(Check::uninitialised_shared, a, "a read of bytes that no thread of the block has written");
+  if (reads_shared && c.copying) report_once(Check::uninitialised_shared, a, "a read of bytes whose cp.async has not been waited for");
   if (writes) record_write(a, c);
   else record_read(a, c);
 }
 
 void check_cells(const Access& a, Shadow& shadow, uint32_t generation, bool shared) {
   size_t first = (a.address - shadow.base) / granule, last = (a.address + a.bytes - 1 - shadow.base) / granule;
-  for (size_t i = first; i <= last; i++) check_cell(a, shadow.cells[i], generation, shared);
+  for (size_t i = first; i <= last; i++) {
+    check_cell(a, shadow.cells[i], generation, shared);
+    if (shared) continue;
+    if (a.kind != AccessKind::read) set_written(shadow, i);
+    else if (!is_written(shadow, i)) report_once(Check::uninitialised_device, a, "a read of bytes that were never written");
+  }
 }
 
 // Local variables, and what threadIdx and the like read.
@@ -199,12 +209,23 @@ void check_access(const Access& a) {
   }
   if (Allocation* allocation = find_allocation(a.address)) {
     if (a.bytes > allocation->end() - a.address) illegal_access(b, a.thread, allocation->end(), "access reaches");
-    if (allocation->shadow == nullptr) allocation->shadow = make_shadow(allocation->begin, allocation->size);
     if (allocation->shadow != nullptr) check_cells(a, *allocation->shadow, checker.launch, false);
     return;
   }
   bool constant = a.address >= checker.image_begin && a.address < checker.image_end;
   if (!constant && !is_pinned(a.address, a.bytes)) illegal_access(b, a.thread, a.address, "access to");
+}
+
+// Calls the function with the shadow and the granules of each line, where the line is device memory.
+template <class Function>
+void for_each_line(const Lines& lines, Function function) {
+  if (!checker.instrumented || lines.bytes == 0) return;
+  for (size_t i = 0; i < lines.count; i++) {
+    uintptr_t begin = lines.address + i * lines.step;
+    Allocation* a = find_allocation(begin);
+    if (a == nullptr || a->shadow == nullptr) continue;
+    function(*a->shadow, (begin - a->begin) / granule, (begin - a->begin + lines.bytes - 1) / granule, i);
+  }
 }
 
 Block* active_block() {
@@ -228,10 +249,45 @@ void race_new_block() { checker.block++; }
 
 void race_set_instrumented() { checker.instrumented = true; }
 
+Shadow* make_shadow(uintptr_t begin, size_t bytes) {
+  if (!checker.instrumented) return nullptr;
+  size_t granules = bytes / granule + 2;
+  auto* cells = static_cast<Cell*>(map_zeros(granules * sizeof(Cell)));
+  auto* written = static_cast<uint8_t*>(map_zeros(granules / 8 + 1));
+  return cells == nullptr || written == nullptr ? nullptr : new Shadow{begin, granules, cells, written};
+}
+
 void release_shadow(Shadow* shadow) {
   if (shadow == nullptr) return;
-  munmap(shadow->cells, shadow->cells_bytes);
+  munmap(shadow->cells, shadow->granules * sizeof(Cell));
+  munmap(shadow->written, shadow->granules / 8 + 1);
   delete shadow;
+}
+
+void note_written(const Lines& lines) {
+  for_each_line(lines, [](Shadow& s, size_t first, size_t last, size_t) {
+    for (size_t i = first; i <= last; i++) set_written(s, i);
+  });
+}
+
+void note_copied(const Lines& to, const Lines& from) {
+  for_each_line(to, [&](Shadow& target, size_t first, size_t last, size_t line) {
+    for_each_line({from.address + line * from.step, from.bytes, 1, 0}, [&](Shadow& source, size_t source_first, size_t, size_t) {
+      for (size_t i = first; i <= last; i++)
+        if (is_written(source, source_first + i - first)) set_written(target, i);
+    });
+  });
+}
+
+void require_written(const Lines& lines, const std::string& what) {
+  bool reported = false;
+  for_each_line(lines, [&](Shadow& s, size_t first, size_t last, size_t) {
+    for (size_t i = first; i <= last && !reported; i++) {
+      if (is_written(s, i)) continue;
+      report(Check::uninitialised_device, what + " reads bytes that were never written, " + describe_address(s.base + i * granule));
+      reported = true;
+    }
+  });
 }
 
 void note_access(Block& b, const Thread& t, const void* address, unsigned bytes, AccessKind kind) {

@@ -160,7 +160,8 @@ void complete(Block& b, unsigned w_index, unsigned group) {
     if ((w.masks[lane] & w.alive) != group) give_up(b, t, "lanes of one warp meet with different lane masks");
   }
   bool matrix = kind >= Collective::load_matrix;
-  if (matrix && group != all_lanes) give_up(b, *b.thread[w_index * warp_lanes + first], "a matrix operation needs all 32 lanes of the warp");
+  if (matrix && group != all_lanes)
+    give_up(b, *b.thread[w_index * warp_lanes + first], "a matrix operation needs all 32 lanes of the warp");
   switch (kind) {
     case Collective::sync: break;
     case Collective::shuffle: complete_shuffle(w, group); break;

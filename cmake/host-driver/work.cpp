@@ -5,6 +5,7 @@
 #include "findings.h"
 #include "graph.h"
 #include "memory.h"
+#include "race.h"
 #include "stream.h"
 
 namespace dicache_host {
@@ -27,6 +28,10 @@ CUresult perform_copy(const CopyWork& c) {
   auto* to = reinterpret_cast<unsigned char*>(c.destination);
   auto* from = c.snapshot ? c.snapshot->data() : reinterpret_cast<const unsigned char*>(c.source);
   for (size_t row = 0; row < c.height; row++) std::memmove(to + row * c.destination_pitch, from + row * c.source_pitch, c.width);
+  Lines target{c.destination, c.width, c.height, c.destination_pitch}, origin{c.source, c.width, c.height, c.source_pitch};
+  if (c.destination_on_device && c.source_on_device) note_copied(target, origin);
+  else if (c.destination_on_device) note_written(target);
+  else require_written(origin, "a copy to the host");
   return CUDA_SUCCESS;
 }
 
@@ -36,6 +41,7 @@ CUresult perform_fill(const FillWork& f) {
     auto* p = reinterpret_cast<unsigned char*>(f.destination + row * f.pitch);
     for (size_t i = 0; i < f.width; i++) std::memcpy(p + i * f.element_bytes, &f.value, f.element_bytes);
   }
+  note_written({f.destination, f.width * f.element_bytes, f.height, f.pitch});
   return CUDA_SUCCESS;
 }
 

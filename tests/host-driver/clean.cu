@@ -97,7 +97,8 @@ extern "C" __global__ void __launch_bounds__(kThreads) clean_gemm(const unsigned
 // d [16, 8] = a [16, 8] b [8, 8] by one tf32 mma; and out [8, 8] = the transpose of in, by ldmatrix, one lane pair per element pair.
 extern "C" __global__ void clean_fragments(const float* a, const float* b, float* d, const unsigned short* in, unsigned short* out) {
   int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
-  unsigned left[4] = {__float_as_uint(a[g * 8 + t]), __float_as_uint(a[(g + 8) * 8 + t]), __float_as_uint(a[g * 8 + t + 4]), __float_as_uint(a[(g + 8) * 8 + t + 4])};
+  unsigned left[4] = {__float_as_uint(a[g * 8 + t]), __float_as_uint(a[(g + 8) * 8 + t]), __float_as_uint(a[g * 8 + t + 4]),
+                      __float_as_uint(a[(g + 8) * 8 + t + 4])};
   unsigned right[2] = {__float_as_uint(b[t * 8 + g]), __float_as_uint(b[(t + 4) * 8 + g])};
   float sums[4] = {};
   mma_m16n8k8_tf32(sums, left, right);

@@ -106,9 +106,11 @@ public sealed class HostDriverExecutionTests
     {
         HostDriverSession s = new(library, seed);
         // Small integers are exact in tf32.
-        float[] a = [.. Enumerable.Range(0, 128).Select(i => (float)((i * 7 % 23) - 11))], b = [.. Enumerable.Range(0, 64).Select(i => (float)((i * 5 % 17) - 8))];
+        float[] a = [.. Enumerable.Range(0, 128).Select(i => (float)((i * 7 % 23) - 11))];
+        float[] b = [.. Enumerable.Range(0, 64).Select(i => (float)((i * 5 % 17) - 8))];
         ushort[] tiles = [.. Enumerable.Range(0, 256).Select(i => (ushort)i)];
-        nint left = s.Upload<float>(a), right = s.Upload<float>(b), product = s.Allocate(128 * 4), from = s.Upload<ushort>(tiles), to = s.Allocate(256 * 2);
+        nint left = s.Upload<float>(a), right = s.Upload<float>(b), product = s.Allocate(128 * 4);
+        nint from = s.Upload<ushort>(tiles), to = s.Allocate(256 * 2);
 
         s.Check(s.Launch("clean_fragments", 1, 32, left, right, product, from, to));
 
@@ -131,7 +133,8 @@ public sealed class HostDriverExecutionTests
     {
         HostDriverSession s = new(HostDriverLibrary.Normal);
         Random random = new(4);
-        nint left = s.Upload<float>(Values(random, 3000)), right = s.Upload<float>(Values(random, 3000)), partials = s.Allocate(7 * sizeof(float));
+        nint left = s.Upload<float>(Values(random, 3000)), right = s.Upload<float>(Values(random, 3000));
+        nint partials = s.Allocate(7 * sizeof(float));
         List<uint[]> results = [];
         foreach (int threads in new[] { 1, 2, 3 })
         {

@@ -240,6 +240,22 @@ public sealed class HostDriverFaultTests
     }
 
     [Fact]
+    public void Device_memory_that_was_never_written_is_found_when_a_kernel_or_a_copy_reads_it()
+    {
+        HostDriverSession s = new(Race);
+        nint array = s.Allocate(4096), result = s.Allocate(4);
+        s.Check(s.Run("fault_write", 1, 32, array, 7));
+        s.Check(s.Run("fault_read", 1, 32, array, 7, result));
+        Assert.Equal(1f, s.Download<float>(result, 1)[0]);
+        Assert.Equal("", s.Findings);
+
+        s.Check(s.Run("fault_read", 1, 32, array, 8, result));
+        s.Download<float>(array, 8);
+
+        AssertFound(s, "uninitialised device memory: kernel fault_read", "32 bytes into allocation 1", "a copy to the host reads");
+    }
+
+    [Fact]
     public void A_cp_async_that_is_not_awaited_is_found()
     {
         HostDriverSession s = new(Race);

@@ -21,7 +21,8 @@ public sealed unsafe class HostDriverMatmulTests
     private const int LayoutBatches = 5;
     private const int LayoutBatchStride = 6;
 
-    private sealed record Case(int M, int N, int K, int Type, int ResultType, bool TransposeA, bool TransposeB, int Epilogue, int Order, int Batches, float Beta);
+    private sealed record Case(
+        int M, int N, int K, int Type, int ResultType, bool TransposeA, bool TransposeB, int Epilogue, int Order, int Batches, float Beta);
 
     public static TheoryData<int> Cases => [.. Enumerable.Range(0, All.Length)];
 
@@ -43,8 +44,10 @@ public sealed unsafe class HostDriverMatmulTests
         Case c = All[index];
         HostDriverSession s = new(HostDriverLibrary.Normal);
         Random random = new(index);
-        Matrix a = new(random, c.TransposeA ? c.K : c.M, c.TransposeA ? c.M : c.K, c.Type, c), b = new(random, c.TransposeB ? c.N : c.K, c.TransposeB ? c.K : c.N, c.Type, c);
-        Matrix d = new(random, c.M, c.N, c.ResultType, c), bias = new(random, c.M, 1, c.ResultType, c with { Batches = 1, Order = ColumnOrder });
+        Matrix a = c.TransposeA ? new(random, c.K, c.M, c.Type, c) : new(random, c.M, c.K, c.Type, c);
+        Matrix b = c.TransposeB ? new(random, c.N, c.K, c.Type, c) : new(random, c.K, c.N, c.Type, c);
+        Matrix d = new(random, c.M, c.N, c.ResultType, c);
+        Matrix bias = new(random, c.M, 1, c.ResultType, c with { Batches = 1, Order = ColumnOrder });
         nint memoryA = a.Upload(s), memoryB = b.Upload(s), memoryD = d.Upload(s), memoryBias = bias.Upload(s);
 
         Assert.Equal(0, Multiply(s, c, a, memoryA, b, memoryB, d, memoryD, memoryBias));
@@ -63,7 +66,7 @@ public sealed unsafe class HostDriverMatmulTests
                     }
 
                     sum += c.Epilogue == Default ? 0 : bias[0, i, 0];
-                    double expected = c.Epilogue == GeluBias ? 0.5 * sum * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (sum + (0.044715 * sum * sum * sum)))) : sum;
+                    double expected = c.Epilogue == GeluBias ? Gelu(sum) : sum;
                     double tolerance = c.ResultType == F32 ? 1e-5 * Math.Sqrt(c.K) : (Math.Abs(expected) / 256) + 1e-4;
                     Assert.Equal(expected, result[d.Index(batch, i, j)], tolerance);
                 }
@@ -99,6 +102,8 @@ public sealed unsafe class HostDriverMatmulTests
         Assert.Equal(NotSupported, Multiply(s, c, a, a.Upload(s), b, b.Upload(s), d, d.Upload(s), d.Upload(s)));
     }
 
+    private static double Gelu(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
+
     private static int Multiply(HostDriverSession s, Case c, Matrix a, nint memoryA, Matrix b, nint memoryB, Matrix d, nint memoryD, nint bias)
     {
         nint library = 0, description = 0, preference = 0;
@@ -119,7 +124,9 @@ public sealed unsafe class HostDriverMatmulTests
         {
             Assert.Equal(1, count);
             float alpha = 1, beta = c.Beta;
-            status = ((delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int>)s.Library["cublasLtMatmul"])(
+            var multiply = (delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int>)
+                s.Library["cublasLtMatmul"];
+            status = multiply(
                 library, description, &alpha, memoryA, layoutA, memoryB, layoutB, &beta, memoryD, layoutD, memoryD, layoutD, found, 0, 0, s.Stream);
         }
 

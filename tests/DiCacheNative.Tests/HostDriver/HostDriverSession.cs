@@ -3,7 +3,9 @@ using System.Text;
 
 namespace DiCacheNative.Tests.HostDriver;
 
-/// <summary>A context, a stream and the means to run the test kernels, from a reset driver. Failed calls are results here, not exceptions.</summary>
+/// <summary>
+/// A context, a stream and the means to run the test kernels, from a reset driver. Failed calls are results here, not exceptions.
+/// </summary>
 internal sealed unsafe class HostDriverSession
 {
     public const int Success = 0;
@@ -148,7 +150,8 @@ internal sealed unsafe class HostDriverSession
     public int Launch(string kernel, int blocks, int threads, params ReadOnlySpan<long> arguments) =>
         Launch(kernel, (blocks, 1, 1), (threads, 1, 1), 0, Stream, arguments);
 
-    public int Launch(string kernel, (int X, int Y, int Z) grid, (int X, int Y, int Z) block, int shared, nint stream, params ReadOnlySpan<long> arguments)
+    public int Launch(
+        string kernel, (int X, int Y, int Z) grid, (int X, int Y, int Z) block, int shared, nint stream, params ReadOnlySpan<long> arguments)
     {
         nint function = Function(kernel);
         fixed (long* words = arguments)
@@ -159,8 +162,19 @@ internal sealed unsafe class HostDriverSession
                 pointers[i] = words + i;
             }
 
-            return ((delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)Library["cuLaunchKernel"])(
-                function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)block.X, (uint)block.Y, (uint)block.Z, (uint)shared, stream, pointers, null);
+            var launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)Library["cuLaunchKernel"];
+            return launch(
+                function,
+                (uint)grid.X,
+                (uint)grid.Y,
+                (uint)grid.Z,
+                (uint)block.X,
+                (uint)block.Y,
+                (uint)block.Z,
+                (uint)shared,
+                stream,
+                pointers,
+                null);
         }
     }
 
@@ -204,7 +218,8 @@ internal sealed unsafe class HostDriverSession
         nint program = 0;
         fixed (byte* t = Encoding.UTF8.GetBytes(text + '\0'), n = Encoding.UTF8.GetBytes(file + '\0'))
         {
-            Check(((delegate* unmanaged<nint*, byte*, byte*, int, byte**, byte**, int>)Library["nvrtcCreateProgram"])(&program, t, n, 0, null, null));
+            var create = (delegate* unmanaged<nint*, byte*, byte*, int, byte**, byte**, int>)Library["nvrtcCreateProgram"];
+            Check(create(&program, t, n, 0, null, null));
         }
 
         nint[] texts = [.. options.Select(Marshal.StringToCoTaskMemUTF8)];

@@ -61,7 +61,7 @@ public sealed unsafe class HostDriverStreamTests
         s.Check(s.Call("cuEventRecord", end, s.Stream));
 
         float ms = -1;
-        delegate* unmanaged<float*, nint, nint, int> elapsed = (delegate* unmanaged<float*, nint, nint, int>)s.Library["cuEventElapsedTime"];
+        var elapsed = (delegate* unmanaged<float*, nint, nint, int>)s.Library["cuEventElapsedTime"];
         Assert.Equal(HostDriverSession.NotReady, elapsed(&ms, start, end));
         s.Check(((delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"])(other, end, 0));
         s.Check(((delegate* unmanaged<nint, nint, nuint, nint, int>)s.Library["cuMemcpyDtoHAsync_v2"])(pinned, numbers, 64 * 4, other));
@@ -123,7 +123,7 @@ public sealed unsafe class HostDriverStreamTests
         s.Check(s.Create("cuEventCreate", 0, out nint fork));
         s.Check(s.Create("cuEventCreate", 0, out nint join));
         nint one = s.Upload<float>([1]), two = s.Upload<float>([0]), zero = s.Upload<float>([0]);
-        delegate* unmanaged<nint, nint, uint, int> wait = (delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"];
+        var wait = (delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"];
 
         void Fork(bool joinBack)
         {
@@ -155,13 +155,13 @@ public sealed unsafe class HostDriverStreamTests
         HostDriverSession s = new(Normal);
         s.Check(s.Create("cuEventCreate", 0, out nint recorded));
         s.Check(s.Call("cuEventRecord", recorded, s.Stream));
-        delegate* unmanaged<nint, nint, uint, int> wait = (delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"];
+        var wait = (delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"];
         (Func<int> Misuse, int Error)[] cases =
         [
             (s.Synchronize, CaptureUnsupported),
             (() => s.TryAllocate(64, out _), CaptureUnsupported),
             (() => wait(s.Stream, recorded, 0), CaptureIsolation),
-            (((delegate* unmanaged<int>)s.Library["cuCtxSynchronize"]) is var ctx ? () => ctx() : throw new InvalidOperationException(), CaptureUnsupported),
+            (() => ((delegate* unmanaged<int>)s.Library["cuCtxSynchronize"])(), CaptureUnsupported),
         ];
         foreach ((Func<int> misuse, int error) in cases)
         {
@@ -202,7 +202,8 @@ public sealed unsafe class HostDriverStreamTests
         nint counts = s.Upload<uint>([0]), graph = 0, node = 0;
         s.Check(((delegate* unmanaged<nint*, uint, int>)s.Library["cuGraphCreate"])(&graph, 0));
         ulong handle = 0;
-        s.Check(((delegate* unmanaged<ulong*, nint, nint, uint, uint, int>)s.Library["cuGraphConditionalHandleCreate"])(&handle, graph, 0, initial, 1));
+        var createHandle = (delegate* unmanaged<ulong*, nint, nint, uint, uint, int>)s.Library["cuGraphConditionalHandleCreate"];
+        s.Check(createHandle(&handle, graph, 0, initial, 1));
         // CUgraphNodeParams: type, 3 reserved ints, then handle, conditional type, size, bodies out, context.
         byte* parameters = stackalloc byte[256];
         new Span<byte>(parameters, 256).Clear();
@@ -213,7 +214,8 @@ public sealed unsafe class HostDriverStreamTests
         s.Check(((delegate* unmanaged<nint*, nint, nint*, nuint, byte*, int>)s.Library["cuGraphAddNode"])(&node, graph, null, 0, parameters));
         nint body = **(nint**)(parameters + 32);
         s.Function("clean_count");
-        s.Check(((delegate* unmanaged<nint, nint, nint*, void*, nuint, int, int>)s.Library["cuStreamBeginCaptureToGraph"])(s.Stream, body, null, null, 0, 0));
+        var captureTo = (delegate* unmanaged<nint, nint, nint*, void*, nuint, int, int>)s.Library["cuStreamBeginCaptureToGraph"];
+        s.Check(captureTo(s.Stream, body, null, null, 0, 0));
         s.Check(s.Launch("clean_count", 1, 1, counts, 5, (long)handle));
         s.Check(End(s, out nint captured));
         Assert.Equal(body, captured);
