@@ -3,7 +3,7 @@ using DiCacheNative.Cli.Verify;
 
 namespace DiCacheNative.Tests.Golden;
 
-/// <summary>The FLUX cases on the CUDA backend, its kernels run by the host driver: the same decisions, and tensors within the same gates.</summary>
+/// <summary>Cases of every model on the CUDA backend, its kernels run by the host driver: the same decisions, and tensors within the same gates.</summary>
 public class HostDriverGoldenTests
 {
     // A sampling run takes about half a second there; the others run by dicache verify --backend cuda-host.
@@ -16,6 +16,12 @@ public class HostDriverGoldenTests
         { "flux-tiny", "dev/sample-deltaminus-depth2-stale12 [original]" },
         { "flux-tiny", "schnell/sample-deltaminus-depth3-stale14 [diffusers]" },
         { "shapes-flux", "shapes-flux/dicache-0-20.safetensors" },
+        { "wan-tiny", "hd128/forward [original]" },
+        { "wan-tiny", "i2v/forward [diffusers]" },
+        { "wan-tiny", "t2v/forward-padded-batch2 [original]" },
+        { "wan-tiny", "t2v/sample-unipc-oddwarmup16 [original]" },
+        { "hunyuan-tiny", "forward-batch2 [original]" },
+        { "hunyuan-tiny", "sample-depth2-stale12 [original]" },
     };
 
     [Theory]
