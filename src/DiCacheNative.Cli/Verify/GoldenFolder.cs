@@ -64,6 +64,10 @@ internal static class GoldenFolder
         {
             cases.AddRange(MathGolden.Cases(folder, name));
         }
+        else if (Has("schedulers.json"))
+        {
+            cases.AddRange(SchedulerGolden.Cases(folder, name));
+        }
         else if (Has("golden.json"))
         {
             cases.AddRange(ShapesFluxGolden.Cases(folder, name, modelPath));

@@ -27,8 +27,8 @@ public sealed class UniPcFlow : ISampler
     /// <summary>What the model is told at each step: whole numbers.</summary>
     public IReadOnlyList<float> Timesteps => _history.Timesteps;
 
-    /// <summary>The latents of the last step after the corrector and before the predictor.</summary>
-    internal ReadOnlySpan<float> Corrected => _corrected;
+    /// <summary>The latents of the last step after the corrector and before the predictor; empty before the first.</summary>
+    public ReadOnlySpan<float> Corrected => _corrected;
 
     /// <inheritdoc/>
     public void Step(int index, Span<float> latents, ReadOnlySpan<float> modelOutput)

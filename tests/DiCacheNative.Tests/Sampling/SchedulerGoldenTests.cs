@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DiCacheNative.Cli.Verify;
 using DiCacheNative.Sampling;
 using DiCacheNative.Weights;
 
@@ -21,7 +22,12 @@ public sealed class SchedulerGoldenTests
         int count = 0;
         foreach (JsonElement e in Golden.GetProperty(table).EnumerateArray())
         {
-            ISampler sampler = FromTable(table, e);
+            ISampler sampler = SchedulerGolden.FromTable(table, e);
+            if (e.TryGetProperty("mu", out JsonElement mu))
+            {
+                Assert.Equal(mu.GetDouble(), new SchedulerConfig { UseDynamicShifting = true }.Mu(e.GetProperty("image_seq_len").GetInt32()), 15);
+            }
+
             Assert.Equal(Floats(e.GetProperty("sigmas")), sampler.Sigmas);
             Assert.Equal(Floats(e.GetProperty("timesteps")), sampler.Timesteps);
             count++;
@@ -39,7 +45,7 @@ public sealed class SchedulerGoldenTests
         float[] samples = f32.Get(name + "/samples").ToArray(), outputs = f32.Get(name + "/model_outputs").ToArray();
         double[] exact = f64.Get(name + "/samples").ToDoubles();
         int steps = f32.Get(name + "/model_outputs").Shape[0], length = outputs.Length / steps;
-        ISampler sampler = FromRun(name, steps);
+        ISampler sampler = SchedulerGolden.FromRun(name, steps);
         float[] x = samples[..length];
         double worst = 0, worstExact = 0;
         for (int i = 0; i < steps; i++)
@@ -65,45 +71,6 @@ public sealed class SchedulerGoldenTests
         double floor = sampler is FlowMatchEuler or FlowMatchDiscrete ? 0 : 6e-7;
         Assert.True(worst <= floor, $"{worst} from the published run");
         Assert.True(worstExact <= 6e-7, $"{worstExact} from the exact run");
-    }
-
-    private static ISampler FromTable(string table, JsonElement e)
-    {
-        int steps = e.GetProperty("steps").GetInt32();
-        double shift = e.TryGetProperty("shift", out JsonElement s) ? s.GetDouble() : 1;
-        SchedulerConfig config = new() { Shift = shift, UseDynamicShifting = table == "flux_dev_dynamic_shift" };
-        switch (table)
-        {
-            case "flux_dev_dynamic_shift":
-                int tokens = e.GetProperty("image_seq_len").GetInt32();
-                Assert.Equal(e.GetProperty("mu").GetDouble(), config.Mu(tokens), 15);
-                return FlowMatchEuler.Create(config, steps, tokens);
-            case "flux_schnell_no_shift" or "flow_match_euler_static_shift":
-                return FlowMatchEuler.Create(config, steps, 4096);
-            case "hunyuan_flow_match_discrete":
-                return new FlowMatchDiscrete(steps, shift, e.GetProperty("reverse").GetBoolean());
-            case "wan_unipc":
-                return new UniPcFlow(steps, shift);
-            case "wan_dpmpp":
-                return new DpmPlusPlusFlow(steps, shift);
-            default:
-                throw new NotSupportedException($"no sampler is known for the table {table}");
-        }
-    }
-
-    /// <summary>Names are as in wan_unipc-steps20-shift8 and flux_euler-steps4-seq1024.</summary>
-    private static ISampler FromRun(string name, int steps)
-    {
-        string[] parts = name.Split('-');
-        int number = int.Parse(string.Concat(parts[2].Where(char.IsDigit)), null);
-        return parts[0] switch
-        {
-            "flux_euler" => FlowMatchEuler.Create(new SchedulerConfig { UseDynamicShifting = true }, steps, number),
-            "hunyuan_euler" => new FlowMatchDiscrete(steps, number),
-            "wan_unipc" => new UniPcFlow(steps, number),
-            "wan_dpmpp" => new DpmPlusPlusFlow(steps, number),
-            _ => throw new NotSupportedException($"no sampler is known for the run {name}"),
-        };
     }
 
     private static float[] Floats(JsonElement array) => [.. array.EnumerateArray().Select(v => v.GetSingle())];
