@@ -1,7 +1,7 @@
 using System.CommandLine;
 using DiCacheNative.Cli;
 
-RootCommand root = new("Runs diffusion transformers (FLUX.1) natively, with DiCache built in.")
+RootCommand root = new("Runs diffusion transformers (FLUX.1, WAN 2.1) natively, with DiCache built in.")
 {
     GenerateCommand.Create(),
     VerifyCommand.Create(),

@@ -1,12 +1,11 @@
 using System.Diagnostics;
 using DiCacheNative.Backends;
 using DiCacheNative.Models;
-using DiCacheNative.Models.Flux;
 
 namespace DiCacheNative;
 
 /// <summary>
-/// A loaded pipeline: text encoders, transformer and VAE. Weights are shared by all generations, which are independent of each other and
+/// A loaded pipeline, for images or videos: text encoders, transformer and VAE. Weights are shared by all generations, which are independent of each other and
 /// may run at the same time on different threads.
 /// </summary>
 /// <example><code>
@@ -16,26 +15,34 @@ namespace DiCacheNative;
 public sealed class Engine : IDisposable
 {
     private readonly EngineOptions _options;
-    private readonly FluxPipeline _pipeline;
     private readonly double _loadMilliseconds;
     private int _generations;
 
-    private Engine(EngineOptions options, IBackend backend, FluxPipeline pipeline, double loadMilliseconds)
+    private Engine(EngineOptions options, IBackend backend, IPipeline pipeline, double loadMilliseconds)
     {
-        (_options, Backend, _pipeline, _loadMilliseconds) = (options, backend, pipeline, loadMilliseconds);
+        (_options, Backend, Pipeline, _loadMilliseconds) = (options, backend, pipeline, loadMilliseconds);
     }
 
     /// <summary>The backend that runs the transformer; its operations can be called directly.</summary>
     public IBackend Backend { get; }
 
-    /// <summary>The transformer, for callers that bring their own sampler: lay it out with <see cref="FluxModel.CreateProgram"/> and step a <see cref="DiTSession"/>.</summary>
-    public FluxModel Transformer => _pipeline.Transformer;
+    /// <summary>
+    /// The pipeline: a <see cref="FluxPipeline"/> or a <see cref="WanPipeline"/>, which give their tokenizers, encoders, sampler, decoder and
+    /// transformer one by one. Callers that bring their own sampler lay the transformer out with its CreateProgram and step a <see cref="DiTSession"/>.
+    /// </summary>
+    public IPipeline Pipeline { get; }
 
-    /// <summary>The parts of the pipeline one by one: tokenizers, encoders, sampler, decoder.</summary>
-    public FluxPipeline Pipeline => _pipeline;
+    /// <summary>Which model a folder holds; nothing is loaded.</summary>
+    /// <param name="path">As <see cref="Load"/> takes it.</param>
+    /// <exception cref="ModelFormatException">There is no pipeline at the path, or one of an unknown model.</exception>
+    public static ModelFamily FamilyOf(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return PipelineFolder.Locate(path).Family;
+    }
 
     /// <summary>Loads a pipeline in the diffusers folder layout, with ONNX text encoders and decoder.</summary>
-    /// <param name="path">Folder with model_index.json.</param>
+    /// <param name="path">Folder with model_index.json (FLUX or WAN), or with sampling.json and a WAN transformer; or a transformer file in one.</param>
     /// <param name="options">Backend, threads, log.</param>
     /// <exception cref="ModelFormatException">A file is missing, broken or of another model.</exception>
     /// <exception cref="BackendException">The backend is not available, or the weights do not fit.</exception>
@@ -47,7 +54,7 @@ public sealed class Engine : IDisposable
         IBackend backend = BackendFactory.Create(options.Backend, options.Threads, options.Precision);
         try
         {
-            FluxPipeline pipeline = FluxPipeline.Load(backend, path, options);
+            IPipeline pipeline = FamilyOf(path) == ModelFamily.Wan ? WanPipeline.Load(backend, path, options) : FluxPipeline.Load(backend, path, options);
             return new Engine(options, backend, pipeline, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         catch
@@ -57,7 +64,7 @@ public sealed class Engine : IDisposable
         }
     }
 
-    /// <summary>Generates images. The work runs on a thread of the pool.</summary>
+    /// <summary>Generates images or a video. The work runs on a thread of the pool.</summary>
     /// <param name="request">What to generate.</param>
     /// <param name="progress">Told about every step.</param>
     /// <param name="cancellationToken">Ends the generation between blocks.</param>
@@ -71,7 +78,7 @@ public sealed class Engine : IDisposable
         return Task.Run(
             () =>
             {
-                GenerationResult result = _pipeline.Generate(request, load, progress, cancellationToken);
+                GenerationResult result = Pipeline.Generate(request, load, progress, cancellationToken);
                 if (result.Cache.NeverEngaged)
                 {
                     _options.Log?.Invoke(
@@ -87,7 +94,7 @@ public sealed class Engine : IDisposable
     /// <summary>Frees models and backend. May be called twice.</summary>
     public void Dispose()
     {
-        _pipeline.Dispose();
+        Pipeline.Dispose();
         Backend.Dispose();
     }
 }

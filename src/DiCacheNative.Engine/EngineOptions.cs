@@ -1,3 +1,5 @@
+using DiCacheNative.Pipelines;
+
 namespace DiCacheNative;
 
 /// <summary>How an engine is loaded.</summary>
@@ -14,6 +16,9 @@ public sealed record EngineOptions
 
     /// <summary>Transformer checkpoint to use instead of the one in the model folder: a folder or a .safetensors file.</summary>
     public string? DiffusionModel { get; init; }
+
+    /// <summary>How latents of a video are cut for decoding: smaller tiles need less memory, larger ones have fewer seams.</summary>
+    public VideoTiling VideoTiling { get; init; } = VideoTiling.Default;
 
     /// <summary>Receives warnings and notes, one sentence each. The library itself never writes to the console.</summary>
     public Action<string>? Log { get; init; }

@@ -13,7 +13,7 @@ using DiCacheNative.Text;
 namespace DiCacheNative;
 
 /// <summary>Text to image with FLUX.1: two text encoders, transformer, flow-match Euler, VAE decoder.</summary>
-public sealed class FluxPipeline : IDisposable
+public sealed class FluxPipeline : IPipeline
 {
     // FLUX cuts latents into 2x2 patches before the transformer sees them.
     private const int Patch = 2;
@@ -21,6 +21,8 @@ public sealed class FluxPipeline : IDisposable
     // Lengths of CLIP-L and of T5 in FLUX.1-dev, for graphs and tokenizer files that leave it open.
     private const int PooledTokens = 77;
     private const int StatesTokens = 512;
+
+    private const int DefaultSteps = 30;
 
     private readonly Tokenizer _pooledTokenizer;
     private readonly Tokenizer _statesTokenizer;
@@ -40,6 +42,9 @@ public sealed class FluxPipeline : IDisposable
         _decoder = decoder;
     }
 
+    /// <inheritdoc/>
+    public ModelFamily Family => ModelFamily.Flux;
+
     /// <summary>The transformer.</summary>
     public FluxModel Transformer { get; }
 
@@ -58,7 +63,8 @@ public sealed class FluxPipeline : IDisposable
     {
         ArgumentNullException.ThrowIfNull(backend);
         ArgumentNullException.ThrowIfNull(options);
-        (string folder, string? file) = FluxPipelineConfig.Locate(path);
+        PipelineFolder located = PipelineFolder.Locate(path);
+        string folder = located.Path;
         FluxPipelineConfig config = FluxPipelineConfig.Read(folder);
         int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
         Stack<IDisposable> loaded = [];
@@ -76,7 +82,7 @@ public sealed class FluxPipeline : IDisposable
             OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx("text_encoder"), threads, maskPadding: false));
             OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx("text_encoder_2"), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
-            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? file ?? Path.Combine(folder, "transformer")));
+            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer")));
             return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder);
         }
         catch
@@ -115,29 +121,25 @@ public sealed class FluxPipeline : IDisposable
     public FlowMatchEuler CreateSampler(int steps, int imageTokens, float? flowShift = null) =>
         FlowMatchEuler.Create(_config.Scheduler, steps, imageTokens, flowShift);
 
-    /// <summary>Generates images on the calling thread.</summary>
-    /// <param name="request">What to generate.</param>
-    /// <param name="loadMilliseconds">Load time to report.</param>
-    /// <param name="progress">Told about every step.</param>
-    /// <param name="cancellationToken">Ends the generation between blocks.</param>
+    /// <inheritdoc/>
     public GenerationResult Generate(
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        (int width, int height) = CheckRequest(request);
+        request = Resolve(request);
+        (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         long start = Stopwatch.GetTimestamp();
-        int branches = request.CfgScale == 1f ? 1 : 2;
+        int branches = cfg == 1f ? 1 : 2;
         (float[] Pooled, float[] States, int Tokens)[] prompts =
-            [.. Enumerable.Range(0, branches).Select(i => EncodePrompt(i == 0 ? request.Prompt : request.NegativePrompt, cancellationToken))];
+            [.. Enumerable.Range(0, branches).Select(i => EncodePrompt(i == 0 ? request.Prompt : request.NegativePrompt!, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
-        long seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue);
         long denoiseStart = Stopwatch.GetTimestamp();
         int samples = request.BatchCount, programBatch = request.Cache.Scope == DecisionScope.Sample ? 1 : samples;
         int slotsPerBranch = samples / programBatch;
-        int gridHeight = height / _config.TokenPixels, gridWidth = width / _config.TokenPixels;
+        int gridHeight = request.Height / _config.TokenPixels, gridWidth = request.Width / _config.TokenPixels;
         using FluxProgram program = Transformer.CreateProgram(
-            new FluxShape(programBatch, gridHeight, gridWidth, prompts[0].Tokens, branches * slotsPerBranch, request.Steps));
+            new FluxShape(programBatch, gridHeight, gridWidth, prompts[0].Tokens, branches * slotsPerBranch, steps));
         program.Cancellation = cancellationToken;
         for (int slot = 0; slot < branches * slotsPerBranch; slot++)
         {
@@ -147,9 +149,9 @@ public sealed class FluxPipeline : IDisposable
 
         using DiTSession session = new(
             program, request.Cache, new SessionOptions { Branches = branches, Samples = samples, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
-        FlowMatchEuler sampler = CreateSampler(request.Steps, program.Tokens, request.FlowShift);
-        float[] latents = Noise(request, seed, gridHeight, gridWidth);
-        Denoise(request, session, sampler, latents, branches, progress, cancellationToken);
+        FlowMatchEuler sampler = CreateSampler(steps, program.Tokens, request.FlowShift);
+        float[] latents = Noise(request, request.Seed, gridHeight, gridWidth);
+        DenoisingLoop.Run(session, sampler, cfg, latents, request.OnStep, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
@@ -160,7 +162,7 @@ public sealed class FluxPipeline : IDisposable
             Images = [.. Enumerable.Range(0, samples).Select(planes.ToImage)],
             Planes = planes,
             Latents = latents,
-            Seed = seed,
+            Request = request,
             Cache = session.Stats,
             Trace = [.. session.Trace],
             CacheBytes = session.CacheBytes,
@@ -216,38 +218,6 @@ public sealed class FluxPipeline : IDisposable
         Transformer.Dispose();
     }
 
-    private static void Denoise(
-        GenerationRequest request, DiTSession session, FlowMatchEuler sampler, float[] latents, int branches, IProgress<GenerationProgress>? progress, CancellationToken cancel)
-    {
-        long start = Stopwatch.GetTimestamp();
-        float[] velocity = new float[latents.Length], unconditional = branches > 1 ? new float[latents.Length] : [];
-        session.Begin([.. sampler.Sigmas.Take(request.Steps)]);
-        for (int i = 0; i < request.Steps; i++)
-        {
-            cancel.ThrowIfCancellationRequested();
-            long stepStart = Stopwatch.GetTimestamp();
-            float sigma = sampler.Sigmas[i];
-            StepDecision decision = session.Step(latents, sigma, 0, velocity);
-            if (branches > 1)
-            {
-                decision = session.Step(latents, sigma, 1, unconditional);
-                for (int k = 0; k < velocity.Length; k++)
-                {
-                    velocity[k] = unconditional[k] + (request.CfgScale * (velocity[k] - unconditional[k]));
-                }
-            }
-
-            sampler.Step(i, latents, velocity);
-            request.OnStep?.Invoke(new StepSnapshot(i, latents, velocity));
-            progress?.Report(new GenerationProgress(i + 1, request.Steps, decision, Stopwatch.GetElapsedTime(stepStart), Stopwatch.GetElapsedTime(start)));
-        }
-
-        if (latents.Any(v => !float.IsFinite(v)))
-        {
-            throw new BackendException("the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
-        }
-    }
-
     private static float[] Repeat(float[] values, int times)
     {
         float[] result = new float[values.Length * times];
@@ -259,24 +229,23 @@ public sealed class FluxPipeline : IDisposable
         return result;
     }
 
-    private (int Width, int Height) CheckRequest(GenerationRequest request)
+    /// <summary>The request with what it leaves open filled in, checked.</summary>
+    private GenerationRequest Resolve(GenerationRequest request)
     {
-        static void Require(bool condition, string sentence)
+        RequestRules.Require(request.VideoFrames is 0 or 1, $"a FLUX model makes images, not videos of {request.VideoFrames} frames");
+        RequestRules.Require(request.SamplingMethod is null or SamplingMethod.Euler, "FLUX is sampled with euler and no other method");
+        GenerationRequest resolved = request with
         {
-            if (!condition)
-            {
-                throw new ArgumentException(sentence);
-            }
-        }
-
-        int width = request.Width == 0 ? DefaultSize : request.Width, height = request.Height == 0 ? DefaultSize : request.Height, multiple = _config.TokenPixels;
-        Require(request.Steps is >= 1 and <= 1000, $"steps must be between 1 and 1000, not {request.Steps}");
-        Require(
-            width is > 0 and <= 16384 && height is > 0 and <= 16384 && width % multiple == 0 && height % multiple == 0,
-            $"width and height must be multiples of {multiple} up to 16384, not {width}x{height}");
-        Require(request.BatchCount is >= 1 and <= 64, $"the batch must be between 1 and 64 images, not {request.BatchCount}");
-        Require(float.IsFinite(request.CfgScale) && float.IsFinite(request.Guidance), "cfg-scale and guidance must be finite numbers");
-        Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
-        return (width, height);
+            NegativePrompt = request.NegativePrompt ?? string.Empty,
+            Width = request.Width == 0 ? DefaultSize : request.Width,
+            Height = request.Height == 0 ? DefaultSize : request.Height,
+            VideoFrames = 1,
+            Steps = request.Steps ?? DefaultSteps,
+            CfgScale = request.CfgScale ?? 1,
+            SamplingMethod = SamplingMethod.Euler,
+            Seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue),
+        };
+        RequestRules.Check(resolved, _config.TokenPixels);
+        return resolved;
     }
 }

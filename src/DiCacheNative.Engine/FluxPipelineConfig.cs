@@ -14,33 +14,6 @@ namespace DiCacheNative;
 internal sealed record FluxPipelineConfig(
     SchedulerConfig Scheduler, int LatentChannels, int TokenPixels, int DefaultSize, bool DecoderScales, float ScalingFactor, float ShiftFactor)
 {
-    /// <summary>The pipeline folder that a path means, and the transformer file when the path names one.</summary>
-    /// <exception cref="ModelFormatException">The path does not exist, or no pipeline is around it.</exception>
-    public static (string Folder, string? File) Locate(string path)
-    {
-        if (Directory.Exists(path))
-        {
-            return File.Exists(Path.Combine(path, "model_index.json")) ? (path, null)
-                : throw new ModelFormatException($"{path} is no pipeline folder: it has no model_index.json beside transformer, text_encoder, tokenizer and vae_decoder");
-        }
-
-        if (!File.Exists(path))
-        {
-            throw new ModelFormatException($"there is no model at {path}: give a pipeline folder, such as models/shapes-flux");
-        }
-
-        for (string? folder = Path.GetDirectoryName(Path.GetFullPath(path)); folder is not null; folder = Path.GetDirectoryName(folder))
-        {
-            if (File.Exists(Path.Combine(folder, "model_index.json")))
-            {
-                return (folder, path);
-            }
-        }
-
-        throw new ModelFormatException(
-            $"{path} holds a transformer without text encoders and VAE: give the pipeline folder as model and this file as --diffusion-model");
-    }
-
     /// <summary>Reads a pipeline folder.</summary>
     public static FluxPipelineConfig Read(string folder)
     {

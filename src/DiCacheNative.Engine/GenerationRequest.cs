@@ -7,11 +7,11 @@ namespace DiCacheNative;
 /// <summary>What to generate.</summary>
 public sealed record GenerationRequest
 {
-    /// <summary>What the image shows.</summary>
+    /// <summary>What the image or video shows.</summary>
     public required string Prompt { get; init; }
 
-    /// <summary>What it does not show; only used with <see cref="CfgScale"/> other than 1.</summary>
-    public string NegativePrompt { get; init; } = string.Empty;
+    /// <summary>What it does not show; null for the model's own (often empty). Only used with <see cref="CfgScale"/> other than 1.</summary>
+    public string? NegativePrompt { get; init; }
 
     /// <summary>Width in pixels, a multiple of 16; 0 for the model's own.</summary>
     public int Width { get; init; }
@@ -19,8 +19,14 @@ public sealed record GenerationRequest
     /// <summary>Height in pixels, a multiple of 16; 0 for the model's own.</summary>
     public int Height { get; init; }
 
-    /// <summary>Sampling steps, at least 1.</summary>
-    public int Steps { get; init; } = 30;
+    /// <summary>Frames of a video, 4 n + 1; 0 for the model's own. Image models take 0 or 1.</summary>
+    public int VideoFrames { get; init; }
+
+    /// <summary>Sampling steps, at least 1; null for the model's own, 30 for FLUX.</summary>
+    public int? Steps { get; init; }
+
+    /// <summary>The solver; null for the model's own.</summary>
+    public SamplingMethod? SamplingMethod { get; init; }
 
     /// <summary>Seed of the noise; image i of a batch gets seed + i. Negative: a random one, told in the result.</summary>
     public long Seed { get; init; } = 42;
@@ -28,16 +34,16 @@ public sealed record GenerationRequest
     /// <summary>Where the noise comes from.</summary>
     public RngKind Rng { get; init; } = RngKind.Torch;
 
-    /// <summary>Number of images.</summary>
+    /// <summary>Number of images; 1 for a video.</summary>
     public int BatchCount { get; init; } = 1;
 
-    /// <summary>Scale of classifier-free guidance; 1 for none. Other values run the model twice per step.</summary>
-    public float CfgScale { get; init; } = 1f;
+    /// <summary>Scale of classifier-free guidance; 1 for none, null for the model's own. Other values than 1 run the model twice per step.</summary>
+    public float? CfgScale { get; init; }
 
     /// <summary>Distilled guidance (FLUX.1-dev); ignored by models without guidance embedding.</summary>
     public float Guidance { get; init; } = 3.5f;
 
-    /// <summary>Shift of the noise levels instead of the scheduler's; null to leave it.</summary>
+    /// <summary>Shift of the noise levels; null for the model's own.</summary>
     public float? FlowShift { get; init; }
 
     /// <summary>The cache.</summary>

@@ -7,17 +7,26 @@ namespace DiCacheNative;
 /// <summary>What came out of a generation.</summary>
 public sealed class GenerationResult
 {
-    /// <summary>The images, one per <see cref="GenerationRequest.BatchCount"/>.</summary>
+    /// <summary>The images, one per <see cref="GenerationRequest.BatchCount"/>; or the frames of the video, in order.</summary>
     public required IReadOnlyList<Image> Images { get; init; }
 
-    /// <summary>Decoded values of the images before rounding, in [-1, 1].</summary>
+    /// <summary>Decoded values of <see cref="Images"/> before rounding, in [-1, 1].</summary>
     public required ImagePlanes Planes { get; init; }
 
-    /// <summary>Final latents, packed tokens [B, T, C].</summary>
+    /// <summary>Final latents: packed tokens [B, T, C] of images, [C, f, h, w] of a video.</summary>
     public required float[] Latents { get; init; }
 
-    /// <summary>Seed of the first image.</summary>
-    public required long Seed { get; init; }
+    /// <summary>Frames of the video; 1 for images.</summary>
+    public int Frames => Fps > 0 ? Images.Count : 1;
+
+    /// <summary>Frames per second that the model was trained for; 0 for images.</summary>
+    public double Fps { get; init; }
+
+    /// <summary>The request as it was run: with the model's own settings, and the seed drawn, where it left them open.</summary>
+    public required GenerationRequest Request { get; init; }
+
+    /// <summary>Seed of the video or of the first image.</summary>
+    public long Seed => Request.Seed;
 
     /// <summary>What the cache did, in model calls.</summary>
     public required CacheStats Cache { get; init; }

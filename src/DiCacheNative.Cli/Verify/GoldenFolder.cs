@@ -68,9 +68,27 @@ internal static class GoldenFolder
         {
             cases.AddRange(SchedulerGolden.Cases(folder, name));
         }
-        else if (Has("golden.json"))
+        else if (Has("golden.json") && (modelPath ?? FindModel(folder)) is { } model)
         {
-            cases.AddRange(ShapesFluxGolden.Cases(folder, name, modelPath));
+            cases.AddRange(Engine.FamilyOf(model) == ModelFamily.Wan ? ShapesWanGolden.Cases(folder, name, model) : ShapesFluxGolden.Cases(folder, name, model));
         }
+    }
+
+    /// <summary>The model folder around golden data, or models/NAME of a folder above for golden data named NAME.</summary>
+    private static string? FindModel(string folder)
+    {
+        string full = Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)), name = Path.GetFileName(full);
+        for (string? at = Path.GetDirectoryName(full); at is not null; at = Path.GetDirectoryName(at))
+        {
+            foreach (string candidate in new[] { at, Path.Combine(at, "models", name) })
+            {
+                if (File.Exists(Path.Combine(candidate, "model_index.json")) || File.Exists(Path.Combine(candidate, "sampling.json")))
+                {
+                    return candidate;
+                }
+            }
+        }
+
+        return null;
     }
 }

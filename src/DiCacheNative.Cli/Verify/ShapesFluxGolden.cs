@@ -20,13 +20,8 @@ internal static class ShapesFluxGolden
     private const double RecordedDeltaGate = 1e-5;
     private const double RecordedGammaGate = 1e-3;
 
-    public static IEnumerable<GoldenCase> Cases(string folder, string name, string? modelPath)
+    public static IEnumerable<GoldenCase> Cases(string folder, string name, string model)
     {
-        if ((modelPath ?? FindModel(folder)) is not { } model)
-        {
-            yield break;
-        }
-
         JsonElement golden = GoldenFolder.ReadJson(folder, "golden.json");
         yield return new GoldenCase($"{name}/tokenizers", backend => Tokenizers(backend, $"{name}/tokenizers", model, golden));
         foreach (JsonElement item in golden.GetProperty("cases").EnumerateArray())
@@ -52,24 +47,6 @@ internal static class ShapesFluxGolden
                 yield return new GoldenCase($"{name}/{file}", backend => Cached(backend, folder, $"{name}/{file}", model, cached, item));
             }
         }
-    }
-
-    /// <summary>The model folder around golden data, or models/NAME of a folder above for golden data named NAME.</summary>
-    private static string? FindModel(string folder)
-    {
-        string full = Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)), name = Path.GetFileName(full);
-        for (string? at = Path.GetDirectoryName(full); at is not null; at = Path.GetDirectoryName(at))
-        {
-            foreach (string candidate in new[] { at, Path.Combine(at, "models", name) })
-            {
-                if (File.Exists(Path.Combine(candidate, "model_index.json")))
-                {
-                    return candidate;
-                }
-            }
-        }
-
-        return null;
     }
 
     private static VerifyResult Tokenizers(IBackend backend, string name, string model, JsonElement golden)
@@ -121,7 +98,7 @@ internal static class ShapesFluxGolden
         };
         int grid = request.Width / 16;
         comparer.Tensor("noise_packed", pipeline.Noise(request, request.Seed, request.Height / 16, grid), file.Tensors["noise_packed"], NoiseGate);
-        comparer.Tensor("sigmas", [.. pipeline.CreateSampler(request.Steps, grid * grid, request.FlowShift).Sigmas], file.Tensors["sigmas"], NoiseGate);
+        comparer.Tensor("sigmas", [.. pipeline.CreateSampler(request.Steps!.Value, grid * grid, request.FlowShift).Sigmas], file.Tensors["sigmas"], NoiseGate);
         GenerationResult result = pipeline.Generate(request);
         comparer.Tensor("final_packed", result.Latents, file.Tensors["final_packed"], LatentGate);
         comparer.Tensor("image", result.Planes.Values, file.Tensors["image"], ImageGate);

@@ -80,25 +80,26 @@ public sealed class ModelJson
 
     /// <summary>A list of integers; the fallback when the key is missing or null.</summary>
     /// <exception cref="ModelFormatException">It is not a list of integers.</exception>
-    public IReadOnlyList<int> Integers(string key, IReadOnlyList<int> fallback)
+    public IReadOnlyList<int> Integers(string key, IReadOnlyList<int> fallback) =>
+        List(key, fallback, "a list of integers", item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int number) ? number : null);
+
+    /// <summary>A list of numbers; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is not a list of finite numbers.</exception>
+    public IReadOnlyList<double> Numbers(string key, IReadOnlyList<double> fallback) => List(
+        key, fallback, "a list of numbers",
+        item => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number) && double.IsFinite(number) ? number : null);
+
+    private IReadOnlyList<T> List<T>(string key, IReadOnlyList<T> fallback, string expected, Func<JsonElement, T?> read)
+        where T : struct
     {
         if (!Has(key))
         {
             return fallback;
         }
 
-        if (_root.GetProperty(key) is not { ValueKind: JsonValueKind.Array } array)
-        {
-            throw Wrong(key, "a list of integers");
-        }
-
-        List<int> result = [];
-        foreach (JsonElement item in array.EnumerateArray())
-        {
-            result.Add(item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int number) ? number : throw Wrong(key, "a list of integers"));
-        }
-
-        return result;
+        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Array } array
+            ? [.. array.EnumerateArray().Select(item => read(item) ?? throw Wrong(key, expected))]
+            : throw Wrong(key, expected);
     }
 
     private ModelFormatException Missing(string key, string expected) => new($"{_path} has no \"{key}\", which must be {expected}");

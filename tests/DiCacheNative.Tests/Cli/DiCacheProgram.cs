@@ -8,15 +8,24 @@ internal static class DiCacheProgram
 {
     public static string ModelFolder => Repository.File("models", "shapes-flux");
 
-    public static (int Code, string Out, string Error) Run(string folder, params string[] arguments)
+    public static string VideoModelFolder => Repository.File("models", "shapes-wan");
+
+    public static (int Code, string Out, string Error) Run(string folder, params string[] arguments) => RunWithPath(null, folder, arguments);
+
+    /// <param name="path">PATH of the program, which decides what other programs it finds; null for that of the tests.</param>
+    /// <param name="folder">Working directory.</param>
+    /// <param name="arguments">Arguments.</param>
+    public static (int Code, string Out, string Error) RunWithPath(string? path, string folder, params string[] arguments)
     {
-        using Process process = Start(folder, arguments);
+        using Process process = StartWithPath(path, folder, arguments);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         Assert.True(process.WaitForExit(TimeSpan.FromMinutes(2)), "the program did not end");
         return (process.ExitCode, output.Result, error.Result);
     }
 
-    public static Process Start(string folder, params string[] arguments)
+    public static Process Start(string folder, params string[] arguments) => StartWithPath(null, folder, arguments);
+
+    public static Process StartWithPath(string? path, string folder, params string[] arguments)
     {
         // The test program's own folder holds the command line it was built with.
         ProcessStartInfo start = new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "dicache.dll"), .. arguments])
@@ -25,6 +34,11 @@ internal static class DiCacheProgram
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        if (path is not null)
+        {
+            start.Environment["PATH"] = path;
+        }
+
         return Process.Start(start)!;
     }
 

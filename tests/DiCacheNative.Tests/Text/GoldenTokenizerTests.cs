@@ -25,7 +25,7 @@ public class GoldenTokenizerTests
     [Fact]
     public void The_tokenizer_of_shapes_wan_gives_the_golden_ids()
     {
-        Tokenizer tokenizer = Tokenizer.Load(Repository.File("tests", "golden", "shapes-wan", "tokenizer.json"));
+        Tokenizer tokenizer = Tokenizer.Load(Repository.File("models", "shapes-wan", "tokenizer", "tokenizer.json"));
 
         foreach (JsonElement test in Cases("shapes-wan"))
         {

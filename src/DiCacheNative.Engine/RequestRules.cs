@@ -1,0 +1,33 @@
+namespace DiCacheNative;
+
+/// <summary>Ranges of a request that hold for every pipeline.</summary>
+internal static class RequestRules
+{
+    private const int LargestSide = 16384;
+
+    /// <summary>Refuses a request with one sentence.</summary>
+    /// <exception cref="ArgumentException">The condition does not hold.</exception>
+    public static void Require(bool condition, string sentence)
+    {
+        if (!condition)
+        {
+            throw new ArgumentException(sentence);
+        }
+    }
+
+    /// <summary>Checks a request whose open settings have been filled in.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="multiple">What width and height must be multiples of.</param>
+    /// <exception cref="ArgumentException">A setting lies outside its range.</exception>
+    public static void Check(GenerationRequest request, int multiple)
+    {
+        (int width, int height, int? steps) = (request.Width, request.Height, request.Steps);
+        Require(steps is >= 1 and <= 1000, $"steps must be between 1 and 1000, not {steps}");
+        Require(
+            width is > 0 and <= LargestSide && height is > 0 and <= LargestSide && width % multiple == 0 && height % multiple == 0,
+            $"width and height must be multiples of {multiple} up to {LargestSide}, not {width}x{height}");
+        Require(request.BatchCount is >= 1 and <= 64, $"the batch must be between 1 and 64 images, not {request.BatchCount}");
+        Require(request.CfgScale is { } cfg && float.IsFinite(cfg) && float.IsFinite(request.Guidance), "cfg-scale and guidance must be finite numbers");
+        Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
+    }
+}

@@ -1,0 +1,204 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using DiCacheNative.Backends;
+using DiCacheNative.Imaging;
+using DiCacheNative.Models;
+using DiCacheNative.Models.Wan;
+using DiCacheNative.Onnx;
+using DiCacheNative.Pipelines;
+using DiCacheNative.Sampling;
+using DiCacheNative.Text;
+
+namespace DiCacheNative;
+
+/// <summary>Text to video with WAN 2.1: text encoder, transformer with classifier-free guidance, flow solver, tiled video decoder.</summary>
+public sealed class WanPipeline : IPipeline
+{
+    // 8 pixels per latent, patches of 2 x 2 latents.
+    private const int TokenPixels = 16;
+
+    private readonly WanPipelineConfig _config;
+    private readonly Tokenizer _tokenizer;
+    private readonly ITextEncoder _encoder;
+    private readonly IVideoDecoder _decoder;
+
+    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder)
+    {
+        Transformer = transformer;
+        (_config, _tokenizer, _encoder, _decoder) = (config, tokenizer, encoder, decoder);
+    }
+
+    /// <inheritdoc/>
+    public ModelFamily Family => ModelFamily.Wan;
+
+    /// <summary>The transformer.</summary>
+    public WanModel Transformer { get; }
+
+    /// <summary>Loads the parts of a pipeline.</summary>
+    /// <param name="backend">Where the transformer runs; stays the caller's.</param>
+    /// <param name="path">Folder with sampling.json and config.json, or with model_index.json; or a transformer file inside such a folder.</param>
+    /// <param name="options">Threads, transformer file and tiles of the decoder.</param>
+    /// <exception cref="ModelFormatException">A file is missing, broken or of another model.</exception>
+    public static WanPipeline Load(IBackend backend, string path, EngineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentNullException.ThrowIfNull(options);
+        PipelineFolder folder = PipelineFolder.Locate(path);
+        WanPipelineConfig config = WanPipelineConfig.Read(folder);
+        int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
+        OnnxTextEncoder? encoder = null;
+        OnnxVideoDecoder? decoder = null;
+        WanModel? transformer = null;
+        try
+        {
+            Tokenizer tokenizer = Tokenizer.Load(Path.Combine(folder.Path, "tokenizer"));
+            encoder = OnnxTextEncoder.Load(Path.Combine(folder.Path, "text_encoder", "model.onnx"), threads);
+            decoder = OnnxVideoDecoder.Load(Path.Combine(folder.Path, "vae_decoder", "model.onnx"), threads, options.VideoTiling);
+            transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer);
+            if (transformer.Config.HasImage)
+            {
+                throw new ModelFormatException($"{config.Transformer} is an image-to-video model, which needs a first frame: give a text-to-video model");
+            }
+
+            return new WanPipeline(config, transformer, tokenizer, encoder, decoder);
+        }
+        catch
+        {
+            encoder?.Dispose();
+            decoder?.Dispose();
+            transformer?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Token ids of a prompt.</summary>
+    public TokenizedText Tokenize(string prompt) => _tokenizer.Encode(prompt, _encoder.SequenceLength ?? Transformer.Config.TextTokens);
+
+    /// <summary>States of the prompt's tokens [L, text width], without those of padding: the transformer sees zeros there.</summary>
+    /// <exception cref="ModelFormatException">The encoder does not fit the transformer.</exception>
+    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default)
+    {
+        TokenizedText ids = Tokenize(prompt);
+        TextFeatures features = _encoder.Encode([ids], cancellationToken);
+        WanConfig config = Transformer.Config;
+        if (features.Width != config.TextDim || features.Tokens > config.TextTokens)
+        {
+            throw new ModelFormatException(
+                $"the text encoder gives {features.Tokens} states of {features.Width} features, but the transformer takes {config.TextTokens} of {config.TextDim}");
+        }
+
+        return features.HiddenStates[..(ids.TokenCount * features.Width)];
+    }
+
+    /// <summary>The sampler of a request: noise levels and solver.</summary>
+    /// <param name="method">Solver; null for the model's own.</param>
+    /// <param name="steps">Number of steps.</param>
+    /// <param name="flowShift">Shift of the noise levels; null for the model's own.</param>
+    public ISampler CreateSampler(SamplingMethod? method, int steps, float? flowShift = null)
+    {
+        (double shift, int levels) = (flowShift ?? _config.Scheduler.Shift, _config.Scheduler.TrainTimesteps);
+        return (method ?? _config.Method) switch
+        {
+            SamplingMethod.Euler => FlowMatchEuler.Create(_config.Scheduler, steps, 0, shift),
+            SamplingMethod.DpmPlusPlus => new DpmPlusPlusFlow(steps, shift, levels),
+            _ => new UniPcFlow(steps, shift, levels),
+        };
+    }
+
+    /// <summary>Start noise of a seed, [C, f, h, w].</summary>
+    public float[] Noise(RngKind rng, long seed, LatentSize latent)
+    {
+        float[] noise = new float[Transformer.Config.OutChannels * latent.Positions];
+        INoiseSource.Create(rng, seed).Fill(noise);
+        return noise;
+    }
+
+    /// <inheritdoc/>
+    public GenerationResult Generate(
+        GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        request = Resolve(request);
+        (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
+        LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
+        long start = Stopwatch.GetTimestamp();
+        string[] prompts = cfg == 1f ? [request.Prompt] : [request.Prompt, request.NegativePrompt!];
+        float[][] states = [.. prompts.Select(p => EncodePrompt(p, cancellationToken))];
+        double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+
+        long denoiseStart = Stopwatch.GetTimestamp();
+        using WanProgram program = Transformer.CreateProgram(new WanShape(size) { Slots = states.Length, MaxSteps = steps });
+        program.Cancellation = cancellationToken;
+        for (int branch = 0; branch < states.Length; branch++)
+        {
+            program.SetConditions(branch, new WanConditions { Text = states[branch] });
+        }
+
+        using DiTSession session = new(
+            program, request.Cache, new SessionOptions { Branches = states.Length, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
+        float[] latents = Noise(request.Rng, request.Seed, size);
+        DenoisingLoop.Run(session, CreateSampler(request.SamplingMethod, steps, request.FlowShift), cfg, latents, request.OnStep, progress, cancellationToken);
+        double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
+
+        long vaeStart = Stopwatch.GetTimestamp();
+        ImagePlanes planes = Decode(latents, size, cancellationToken);
+        double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
+        return new GenerationResult
+        {
+            Images = [.. Enumerable.Range(0, planes.Batch).Select(planes.ToImage)],
+            Planes = planes,
+            Fps = _config.Fps,
+            Latents = latents,
+            Request = request,
+            Cache = session.Stats,
+            Trace = [.. session.Trace],
+            CacheBytes = session.CacheBytes,
+            Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
+            Times = new GenerationTimes(
+                loadMilliseconds, textMs, denoiseMs, vaeMs, loadMilliseconds + Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+        };
+    }
+
+    /// <summary>Decodes latents [C, f, h, w] to frames, [F, 3, H, W] with the frames as the batch.</summary>
+    public ImagePlanes Decode(float[] latents, LatentSize size, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(latents);
+        if (_config.Normalization is { } normalization)
+        {
+            int each = size.Positions;
+            latents = [.. latents.Select((v, i) => (v * (float)normalization.Std[i / each]) + (float)normalization.Mean[i / each])];
+        }
+
+        return _decoder.Decode(latents, size, cancellationToken);
+    }
+
+    /// <summary>Frees encoder, transformer and decoder. May be called twice.</summary>
+    public void Dispose()
+    {
+        _encoder.Dispose();
+        _decoder.Dispose();
+        Transformer.Dispose();
+    }
+
+    /// <summary>The request with what it leaves open filled in, checked.</summary>
+    private GenerationRequest Resolve(GenerationRequest request)
+    {
+        RequestRules.Require(request.BatchCount == 1, $"videos are generated one at a time, not {request.BatchCount}");
+        GenerationRequest resolved = request with
+        {
+            NegativePrompt = request.NegativePrompt ?? _config.NegativePrompt,
+            Width = request.Width == 0 ? _config.Video.Width : request.Width,
+            Height = request.Height == 0 ? _config.Video.Height : request.Height,
+            VideoFrames = request.VideoFrames == 0 ? _config.Video.Frames : request.VideoFrames,
+            Steps = request.Steps ?? _config.Steps,
+            CfgScale = request.CfgScale ?? _config.CfgScale,
+            FlowShift = request.FlowShift ?? (float)_config.Scheduler.Shift,
+            SamplingMethod = request.SamplingMethod ?? _config.Method,
+            Seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue),
+        };
+        RequestRules.Check(resolved, TokenPixels);
+        RequestRules.Require(
+            resolved.VideoFrames is > 0 and <= 4097 && resolved.VideoFrames % 4 == 1, $"the number of frames must be 4 n + 1, up to 4097, not {resolved.VideoFrames}");
+        return resolved;
+    }
+}
