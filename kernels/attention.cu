@@ -165,8 +165,9 @@ DEVICE void attention(const AttentionArgs& a) {
         for (int t = 0; t < kKeyTiles; t++) top = fmaxf(top, fmaxf(scores[f][t][2 * h], scores[f][t][2 * h + 1]));
         top = fmaxf(top, shfl_xor(top, 1));
         top = fmaxf(top, shfl_xor(top, 2));
-        // Every tile has a key, so top is finite and -inf - -inf cannot occur.
-        const float keep = exp2_fast((largest[f][h] - top) * scale), offset = top * scale;
+        // Scores of -inf alone would make -inf - -inf.
+        const float base = top == minus_infinity() ? 0.f : top;
+        const float keep = exp2_fast((largest[f][h] - base) * scale), offset = base * scale;
         largest[f][h] = top;
         float row_sum = sum[f][h] * keep;
 #pragma unroll

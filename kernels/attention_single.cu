@@ -34,7 +34,8 @@ DEVICE void attention_single(const AttentionArgs& a) {
 #pragma unroll
     for (int mask = kWarp / 2; mask > 0; mask /= 2) top = fmaxf(top, shfl_xor(top, mask));
     top = fmaxf(top, largest);
-    const float keep = expf(largest - top), p = expf(score - top);
+    const float base = top == minus_infinity() ? 0.f : top;  // scores of -inf alone would make -inf - -inf
+    const float keep = expf(largest - base), p = expf(score - base);
     largest = top;
     sum = sum * keep + warp_sum(p);
     __syncwarp();  // the last tile's probabilities have been read

@@ -83,6 +83,9 @@ public static partial class OpCases
         yield return Attention(1, 3, 32, 129, 193);
         yield return Attention(1, 1, 256, 5, 400);
         yield return Attention(1, 2, 9, 11, 50);
+        yield return Attention(1, 2, 72, 70, 130, Layout.Columns);
+        yield return Attention(1, 1, 100, 33, 65);
+        yield return Attention(2, 1, 136, 66, 129, Layout.Rows);
         yield return Attention(1, 2, 64, 300, 1);
         yield return Attention(1, 1, 40, 9, 1000, spread: 6);
         yield return Attention(1, 2, 128, 515, 515, Layout.Columns);
