@@ -13,14 +13,16 @@ internal static class BenchCommand
 
     private static Command CreateModel()
     {
-        Option<string?> preset = new("--preset") { Description = "shape with random weights: " + string.Join("; ", ModelPreset.All.Select(p => $"{p.Name} ({p.Description})")) };
+        Option<string?> preset = new("--preset") { Description = "shape with random weights: " + string.Join(", ", ModelPreset.All().Select(p => p.Name)) };
+        Option<int?> blocks = new("--blocks") { Description = "blocks to keep (with --preset); default: all" };
+        Option<int?> frames = new("--video-frames") { Description = "video frames, 4 n + 1 (with --preset); default: the released model's" };
         Option<string?> model = new("--model", "-m") { Description = "pipeline folder instead: whole generations with and without DiCache" };
         Option<bool> random = new("--random-weights") { Description = "accepted for clarity: presets always have random weights" };
         Option<int> steps = new("--steps") { Description = "sampling steps (with --model)", DefaultValueFactory = _ => 30 };
         Option<float> threshold = new("--threshold") { Description = "threshold of DiCache (with --model)", DefaultValueFactory = _ => DiCacheOptions.Default.Threshold };
         Option<int> rounds = Rounds();
         Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
-        Command command = new("model", "Times full, resumed and skipped steps, the matrix products alone, and the cache efficiency.") { preset, model, random, steps, threshold, rounds, json };
+        Command command = new("model", "Times full, resumed and skipped steps, the matrix products alone, and the cache efficiency.") { preset, blocks, frames, model, random, steps, threshold, rounds, json };
         BackendOptions backends = new(command);
         command.SetAction((result, cancel) => CommandLine.GuardAsync(async () =>
         {
@@ -38,7 +40,12 @@ internal static class BenchCommand
                 return CommandLine.Ok;
             }
 
-            ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!);
+            if (result.GetValue(blocks) is < 2 or > 1000)
+            {
+                throw new ArgumentException("--blocks must be between 2 and 1000: one for the probe, one for the rest");
+            }
+
+            ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!, result.GetValue(blocks), result.GetValue(frames));
             using IBackend backend = backends.Create(result);
             Print(result.GetValue(json), shape, backend, await Task.Run(() => ModelBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel));
             return CommandLine.Ok;
@@ -130,6 +137,7 @@ internal static class BenchCommand
             CommandLine.WriteJson(new
             {
                 preset = preset.Name,
+                description = preset.Description,
                 backend = backend.Name,
                 device = backend.Description,
                 t.FullMs,

@@ -6,6 +6,7 @@ RootCommand root = new("Runs diffusion transformers (FLUX.1, WAN 2.1) natively, 
     GenerateCommand.Create(),
     VerifyCommand.Create(),
     DevicesCommand.Create(),
+    InspectCommand.Create(),
     BenchCommand.Create(),
 };
 return await CommandLine.RunAsync(root, args);

@@ -2,8 +2,6 @@ using System.Diagnostics;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
 using DiCacheNative.Models;
-using DiCacheNative.Models.Flux;
-using DiCacheNative.Sampling;
 
 namespace DiCacheNative.Cli.Bench;
 
@@ -26,12 +24,12 @@ internal static class ModelBenchmark
     /// <param name="cancel">Ends the run between blocks.</param>
     public static ModelTimes Run(IBackend backend, ModelPreset preset, int rounds, CancellationToken cancel)
     {
-        using FluxModel model = FluxModel.Random(backend, preset.Config);
-        FluxShape shape = new(1, preset.GridHeight, preset.GridWidth, preset.TextTokens, MaxSteps: KindsPerRound * (rounds + 1));
+        using PresetModel model = preset.Load(backend);
+        int announced = KindsPerRound * (rounds + 1);
         SteadyPolicy policy = new(probeDepth: 1);
-        using FluxProgram program = model.CreateProgram(shape), products = model.CreateProgram(shape, new GemmOnlyBackend(backend));
+        using DiTProgram program = model.CreateProgram(announced, null), products = model.CreateProgram(announced, new GemmOnlyBackend(backend));
         program.Cancellation = products.Cancellation = cancel;
-        using Stepper steps = new(program, preset, policy, rounds), gemms = new(products, preset, policy, rounds);
+        using Stepper steps = new(program, policy, announced), gemms = new(products, policy, announced);
 
         Dictionary<string, List<double>> times = new() { ["full"] = [], ["resume"] = [], ["skip"] = [], ["gemm"] = [] };
         for (int round = 0; round <= rounds; round++)
@@ -65,22 +63,13 @@ internal static class ModelBenchmark
         private readonly float[] _latents;
         private readonly float[] _velocity;
 
-        public Stepper(FluxProgram program, ModelPreset preset, SteadyPolicy policy, int rounds)
+        public Stepper(DiTProgram program, SteadyPolicy policy, int announced)
         {
-            static float[] Noise(long count)
-            {
-                float[] values = new float[count];
-                INoiseSource.Create(RngKind.Torch, 1).Fill(values);
-                return values;
-            }
-
             _policy = policy;
-            _latents = Noise(program.Input.Count);
+            _latents = PresetModel.Noise(program.Input.Count);
             _velocity = new float[_latents.Length];
-            program.SetConditions(0, Noise((long)preset.TextTokens * preset.Config.JointDim), Noise(preset.Config.PooledDim), [3.5f]);
             _session = new DiTSession(program, policy);
-
-            float[] sigmas = new float[KindsPerRound * (rounds + 1)];
+            float[] sigmas = new float[announced];
             sigmas.AsSpan().Fill(Sigma);
             _session.Begin(sigmas);
         }
