@@ -62,6 +62,10 @@ internal static class HostBackends
                 Made.Remove(key);
             }
         }
+
+        // What a test left to the finalizer still holds the context; released after a reset, it would release that of the next backend.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
     }
 
     /// <summary>A backend of the test's own.</summary>
