@@ -131,13 +131,11 @@ public sealed class CpuBackendTests
     }
 
     [Fact]
-    public void The_measured_peak_is_that_of_a_processor()
+    public void The_measured_peaks_are_those_of_a_processor()
     {
-        double one = CpuPeak.MeasureGflops(SimdLevel.Auto, threads: 1, milliseconds: 20);
-        double scalar = CpuPeak.MeasureGflops(SimdLevel.Scalar, threads: 1, milliseconds: 20);
-        Assert.InRange(one, 1, 2000);
-        Assert.InRange(scalar, 0.2, one * 1.5);
-        Assert.InRange(CpuPeak.MeasureBandwidth(threads: 1, milliseconds: 50), 0.2, 2000);
+        Assert.InRange(CpuPeak.MeasureGflops(SimdLevel.Auto, threads: 1, milliseconds: 20), 0.05, 2000);
+        Assert.InRange(CpuPeak.MeasureGflops(SimdLevel.Scalar, threads: 2, milliseconds: 20), 0.05, 200);
+        Assert.InRange(CpuPeak.MeasureBandwidth(threads: 2, milliseconds: 20), 0.02, 2000);
     }
 
     private sealed class ForeignWeight() : LinearWeight("w", 3, 3)

@@ -19,7 +19,7 @@ public sealed unsafe class VectorMathTests
     [Theory]
     [MemberData(nameof(Levels))]
     public void Exp2_is_accurate_to_1_1e_7_where_results_are_normal(SimdLevel simd) =>
-        RequireRelative(simd, "exp2", x => Math.Pow(2, x), -126, 0, 1.1e-7);
+        RequireRelative(simd, "exp2", x => Math.Pow(2, x), -126, 127.9, 1.1e-7);
 
     [Theory]
     [MemberData(nameof(Levels))]
@@ -38,7 +38,7 @@ public sealed unsafe class VectorMathTests
     public void Activations_are_accurate_to_a_few_units_in_the_last_place(SimdLevel simd)
     {
         RequireRelative(simd, "silu", v => Reference.Activate(v, Epilogue.Silu), -80, 100, 3e-7);
-        RequireRelative(simd, "gelu tanh", v => Reference.Activate(v, Epilogue.GeluTanh), -2, 100, 3e-7);
+        RequireRelative(simd, "gelu tanh", v => Reference.Activate(v, Epilogue.GeluTanh), -2, 100, 4e-7);
         RequireRelative(simd, "gelu erf", v => Reference.Activate(v, Epilogue.GeluErf), -2, 100, 5e-7);
         RequireAbsolute(simd, "gelu tanh", v => Reference.Activate(v, Epilogue.GeluTanh), -30, -2, 1e-7);
         RequireAbsolute(simd, "gelu erf", v => Reference.Activate(v, Epilogue.GeluErf), -30, -2, 1e-7);

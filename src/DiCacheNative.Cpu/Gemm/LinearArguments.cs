@@ -3,6 +3,12 @@ using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu.Gemm;
 
+/// <summary>How large the tasks of a product are.</summary>
+/// <param name="Rows">Rows at most.</param>
+/// <param name="Columns">Columns at most.</param>
+/// <param name="AtLeast">Tasks wanted: with few rows the columns are cut narrower.</param>
+internal readonly record struct TaskShape(int Rows, int Columns, int AtLeast);
+
 /// <summary>
 /// One matrix product of a linear layer, cut into tasks: a grid of row blocks x column blocks. The cut depends on the shape alone, and no
 /// sum is shared between tasks, so neither the cut nor the threads change a result.
@@ -10,10 +16,10 @@ namespace DiCacheNative.Cpu.Gemm;
 internal unsafe struct LinearArguments
 {
     /// <summary>
-    /// Length of the partial sums that stay in registers. The packed inputs of a task, 128 rows of that length, take 196 KB and a weight
-    /// panel 73 KB: both stay in the second-level cache.
+    /// Length of the partial sums that stay in registers. The packed inputs of a task, 128 rows of that length, take 262 KB and a weight
+    /// panel 98 KB: both stay in the second-level cache. 256 to 768 are equally fast.
     /// </summary>
-    internal const int StepsPerPass = 384;
+    internal const int StepsPerPass = 512;
 
     /// <summary>Rows per task: each weight fetched from memory is used for that many.</summary>
     internal const int RowsPerTask = 128;
@@ -34,13 +40,19 @@ internal unsafe struct LinearArguments
     internal Epilogue Epilogue;
     internal int RowBlocks, RowsPerBlock, ColumnBlocks, PanelsPerBlock;
 
-    /// <summary>Packed inputs of all rows, shared.</summary>
+    /// <summary>Packed inputs of all rows, shared by the tasks; null where each task packs its own.</summary>
     internal float* Inputs;
 
     internal byte* Scratch;
     internal long ScratchPerWorker;
 
     internal readonly int Tasks => RowBlocks * ColumnBlocks;
+
+    /// <summary>
+    /// Whether packing the inputs once for all tasks is worth a trip through memory (12 bytes per element): not when one or two tasks
+    /// use them.
+    /// </summary>
+    internal readonly bool SharesInputs => ColumnBlocks > 2;
 
     internal readonly int PackingTasks => (M + RowsPerPacking - 1) / RowsPerPacking;
 
@@ -58,19 +70,19 @@ internal unsafe struct LinearArguments
     };
 
     /// <summary>Takes on a run of rows and cuts it.</summary>
-    internal void Take(float* x, long xStride, float* y, long yStride, int rows, int rowsPerTask, int columnsPerTask)
+    internal void Take(float* x, long xStride, float* y, long yStride, int rows, TaskShape shape)
     {
         X = x;
         Y = y;
         (XStride, YStride, M) = (xStride, yStride, rows);
-        RowBlocks = (M + rowsPerTask - 1) / rowsPerTask;
+        RowBlocks = (M + shape.Rows - 1) / shape.Rows;
         RowsPerBlock = (((M + RowBlocks - 1) / RowBlocks) + 7) & ~7;
         RowBlocks = (M + RowsPerBlock - 1) / RowsPerBlock;
-        PanelsPerBlock = Math.Max(1, columnsPerTask / PanelWidth);
+        PanelsPerBlock = Math.Max(1, shape.Columns / PanelWidth);
 
         // Few rows: narrower tasks, so that there is work for all threads; a task should still be worth handing out (about 10 us).
         double flopsPerPanel = 2.0 * RowsPerBlock * PanelWidth * K;
-        while (PanelsPerBlock > 1 && RowBlocks * ((Panels + PanelsPerBlock - 1) / PanelsPerBlock) < 32 && flopsPerPanel * PanelsPerBlock > 2e6)
+        while (PanelsPerBlock > 1 && RowBlocks * ((Panels + PanelsPerBlock - 1) / PanelsPerBlock) < shape.AtLeast && flopsPerPanel * PanelsPerBlock > 2e6)
         {
             PanelsPerBlock = (PanelsPerBlock + 1) / 2;
         }

@@ -5,24 +5,25 @@ using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu.Gemm;
 
-/// <summary>A linear layer by our own kernels. The inputs are packed first, once; then each task of the grid multiplies its block.</summary>
+/// <summary>A linear layer by our own kernels: inputs packed into panels, before the tasks or by each; then each task multiplies its block.</summary>
 /// <remarks>
 /// Floor: 2 M N K operations over the measured multiply-add peak; for few rows, the bytes of the weight over the memory bandwidth.
-/// The kernel alone, on cached operands, reaches 98 % of the peak. What keeps a layer close to it: inputs packed once and not per
-/// task (they cost about a cycle per element, rows of equal alignment falling into the same cache sets), the next panel of weights
-/// fetched while the current one is used, and large pages.
+/// The kernel alone, on cached operands, reaches 98 % of the peak. What keeps a layer close to it: inputs packed few times (an element
+/// costs about a cycle, rows of equal alignment falling into the same cache sets), the next panel of weights fetched while the current
+/// one is used, and large pages.
 /// </remarks>
 internal static unsafe class LinearKernel<TSimd, TVector, TWide>
     where TSimd : struct, ISimd<TVector, TWide>
     where TVector : struct
     where TWide : struct
 {
-    /// <summary>Bytes of scratch per worker: one widened panel, one tile.</summary>
+    /// <summary>Bytes of scratch per worker: one widened panel, one tile, the packed inputs of one pass.</summary>
     internal static long ScratchBytes
     {
         get
         {
-            long floats = (3L * TSimd.Width * LinearArguments.StepsPerPass) + (TSimd.TileRows * 3 * TSimd.Width);
+            long floats = (3L * TSimd.Width * LinearArguments.StepsPerPass) + (TSimd.TileRows * 3 * TSimd.Width)
+                + (LinearArguments.RowsPerTask * LinearArguments.StepsPerPass);
             return ((floats * sizeof(float)) + 4095) & ~4095L;
         }
     }
@@ -45,10 +46,10 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
     {
         ref LinearArguments g = ref *(LinearArguments*)pointer;
         g.Locate(task, out int firstRow, out int rows, out int firstPanel, out int panels);
-        float* inputs = g.Inputs + ((long)firstRow * g.K);
         float* y = g.Y + (firstRow * g.YStride);
         float* widened = (float*)(g.Scratch + (worker * g.ScratchPerWorker));
         float* tile = widened + (3 * TSimd.Width * LinearArguments.StepsPerPass);
+        float* own = tile + (TSimd.TileRows * 3 * TSimd.Width);
         int size = g.WeightType.Size(), width = g.PanelWidth;
         long panelBytes = (long)g.K * width * size;
 
@@ -57,6 +58,14 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
         for (int k = 0; k < g.K; k += LinearArguments.StepsPerPass)
         {
             int steps = Math.Min(LinearArguments.StepsPerPass, g.K - k);
+            float* inputs = g.Inputs == null ? own : g.Inputs + ((long)firstRow * g.K) + ((long)k * TSimd.TileRows);
+            long rowLength = g.Inputs == null ? steps : g.K;
+            for (int r = 0; r < rows && g.Inputs == null; r += TSimd.TileRows)
+            {
+                float* x = g.X + ((firstRow + r) * g.XStride) + k;
+                InputPanels.Pack(x, g.XStride, Math.Min(TSimd.TileRows, rows - r), steps, own + (r * rowLength), TSimd.TileRows);
+            }
+
             for (int p = firstPanel; p < firstPanel + panels; p++)
             {
                 byte* weights = g.Weight + (p * panelBytes) + ((long)k * width * size);
@@ -67,14 +76,14 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
                     weights = (byte*)widened;
                 }
 
-                MultiplyPanel(ref g, inputs + ((long)k * TSimd.TileRows), rows, steps, weights, widen ? DType.F32 : g.WeightType, y, p * width, k, tile, next);
+                MultiplyPanel(ref g, inputs, rowLength, rows, steps, weights, widen ? DType.F32 : g.WeightType, y, p * width, k, tile, next);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyPanel(
-        ref LinearArguments g, float* inputs, int rows, int steps, byte* weights, DType type, float* y, int column, int k, float* tile, byte* next)
+        ref LinearArguments g, float* inputs, long rowLength, int rows, int steps, byte* weights, DType type, float* y, int column, int k, float* tile, byte* next)
     {
         int width = g.PanelWidth, cols = Math.Min(width, g.N - column);
         bool last = k + steps == g.K;
@@ -93,7 +102,7 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
                 Copy(c, g.YStride, tile, width, count, cols);
             }
 
-            Kernel(type, count)(inputs + ((long)r * g.K), weights, into, stride, steps, bias, k > 0, next, nextPerStep);
+            Kernel(type, count)(inputs + (r * rowLength), weights, into, stride, steps, bias, k > 0, next, nextPerStep);
             next += steps * nextPerStep;
             if (last && g.Epilogue != Epilogue.None)
             {

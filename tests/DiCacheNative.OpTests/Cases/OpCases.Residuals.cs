@@ -22,6 +22,7 @@ public static partial class OpCases
         yield return Residual(2, 9, 28, residual: true, inPlace: true);
         yield return Residual(2, 35, 56, norm: true, residual: true, probe: true);
         yield return Residual(1, 30, 97, norm: true, residual: true, probe: true, inPlace: true, layout: Layout.Rows);
+        yield return Residual(1, 256, 160, norm: true, inPlace: true);
         yield return Residual(1, 1536, 3072, inPlace: true);
         yield return Residual(1, 1536, 3072, norm: true, inPlace: true);
         yield return Residual(1, 1536, 3072, norm: true, residual: true, probe: true, inPlace: true);

@@ -16,6 +16,7 @@ public static partial class OpCases
         yield return LayerNorm(3, 9, 20, Layout.Columns, offset: 0, modulations: 3);
         yield return LayerNorm(1, 3, 1100, scale: false);
         yield return LayerNorm(1, 17, 64, inPlace: true);
+        yield return LayerNorm(1, 256, 160);
         yield return LayerNorm(1, 40, 3072, mean: 30);
         yield return LayerNorm(1, 1536, 3072);
         yield return QkNormRope(1, 1, 1, 32);
@@ -26,6 +27,7 @@ public static partial class OpCases
         yield return QkNormRope(1, 12, 2, 9, perRow: true, rope: 0);
         yield return QkNormRope(1, 10, 2, 64, keys: false);
         yield return QkNormRope(1, 6, 1, 256, perRow: true, rope: 0, keyRows: 11);
+        yield return QkNormRope(1, 288, 5, 32, Layout.Columns);
         yield return QkNormRope(1, 1536, 24, 128, Layout.Columns);
     }
 

@@ -23,9 +23,9 @@ public static partial class OpCases
         yield return Linear(1, 1, 7, 5);
         yield return Linear(1, 7, 129, 20, Epilogue.GeluTanh);
         yield return Linear(1, 129, 100, 70, Epilogue.Silu);
-        yield return Linear(1, 3, 96, 385, Epilogue.GeluErf);
+        yield return Linear(1, 3, 96, 513, Epilogue.GeluErf);
         yield return Linear(1, 130, 145, 769);
-        yield return Linear(1, 8, 48, 384, bias: false);
+        yield return Linear(1, 8, 48, 512, bias: false);
         yield return Linear(1, 5, 24, 16, bias: false, epilogue: Epilogue.GeluTanh);
         yield return Linear(2, 1, 300, 64, Epilogue.Silu);
         yield return Linear(2, 30, 288, 96, xLayout: Layout.Rows, yLayout: Layout.Rows);
@@ -34,7 +34,7 @@ public static partial class OpCases
         foreach (DType type in new[] { DType.BF16, DType.F16, DType.F64 })
         {
             yield return Linear(1, 1, 100, 70, type: type);
-            yield return Linear(1, 37, 130, 400, type: type, epilogue: Epilogue.GeluTanh, parts: 3);
+            yield return Linear(1, 37, 130, 600, type: type, epilogue: Epilogue.GeluTanh, parts: 3);
         }
 
         for (int rows = 1; rows <= 9; rows++)
@@ -43,6 +43,8 @@ public static partial class OpCases
         }
 
         yield return Linear(1, 1, 1100, 900, Epilogue.Silu);
+        yield return Linear(1, 256, 480, 160);
+        yield return Linear(1, 256, 640, 160, Epilogue.GeluTanh);
         yield return Linear(1, 300, 580, 800, Epilogue.GeluTanh);
         yield return Linear(1, 300, 580, 800, type: DType.BF16);
         yield return Linear(1, 1, 3072, 3072, Epilogue.Silu);
@@ -88,6 +90,7 @@ public static partial class OpCases
         yield return Attention(2, 1, 136, 66, 129, Layout.Rows);
         yield return Attention(1, 2, 64, 300, 1);
         yield return Attention(1, 1, 40, 9, 1000, spread: 6);
+        yield return Attention(1, 5, 32, 288, 288, Layout.Columns);
         yield return Attention(1, 2, 128, 515, 515, Layout.Columns);
         yield return Attention(1, 24, 128, 1536, 1536, Layout.Columns);
         yield return Attention(1, 12, 128, 4680, 4680, Layout.Columns);
