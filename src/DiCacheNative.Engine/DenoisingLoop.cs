@@ -17,7 +17,8 @@ internal static class DenoisingLoop
     /// <param name="onStep">Called after every step.</param>
     /// <param name="progress">Told about every step.</param>
     /// <param name="cancel">Asked before every step; the program asks between blocks.</param>
-    /// <exception cref="BackendException">The latents are no longer finite, or a device error.</exception>
+    /// <exception cref="NonFiniteException">The latents are no longer finite.</exception>
+    /// <exception cref="BackendException">A device error.</exception>
     public static void Run(
         DiTSession session, ISampler sampler, float cfgScale, float[] latents, Action<StepSnapshot>? onStep, IProgress<GenerationProgress>? progress, CancellationToken cancel)
     {
@@ -48,7 +49,7 @@ internal static class DenoisingLoop
 
         if (latents.Any(v => !float.IsFinite(v)))
         {
-            throw new BackendException("the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
+            throw new NonFiniteException("the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
         }
     }
 }

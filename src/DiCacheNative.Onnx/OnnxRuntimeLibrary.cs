@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
 using Microsoft.ML.OnnxRuntime;
 
@@ -32,7 +31,6 @@ public static class OnnxRuntimeLibrary
     {
         try
         {
-            FindNative();
             if (!OrtEnv.IsCreated)
             {
                 // Warnings about the machine or about a graph's unused initialisers would go to standard error; errors come as exceptions.
@@ -57,42 +55,5 @@ public static class OnnxRuntimeLibrary
 
     private static string Describe(Exception e) => e is BackendException
         ? e.Message
-        : $"ONNX Runtime's native library could not be used ({e.Message}); build again after './build.sh setup'";
-
-#if ORT_NPM
-    // The API's sources load "onnxruntime" through a resolver of their own that does not look into runtimes/RID/native.
-    private static void FindNative()
-    {
-        OrtEnv.DisableDllImportResolver = true;
-        nint library = NativeLibrary.Load(Locate(AppContext.BaseDirectory));
-        try
-        {
-            NativeLibrary.SetDllImportResolver(
-                typeof(OrtEnv).Assembly, (name, _, _) => name.StartsWith("onnxruntime", StringComparison.Ordinal) ? library : 0);
-        }
-        catch (InvalidOperationException)
-        {
-            // The host program has set a resolver for ONNX Runtime already: its choice stands.
-        }
-    }
-#else
-    // The package's own layout is known to the .NET host.
-    private static void FindNative()
-    {
-    }
-#endif
-
-    /// <summary>The native library that belongs to a program folder.</summary>
-    /// <exception cref="BackendException">It is not there.</exception>
-    internal static string Locate(string folder)
-    {
-        string file = OperatingSystem.IsWindows() ? "onnxruntime.dll" : OperatingSystem.IsMacOS() ? "libonnxruntime.dylib" : "libonnxruntime.so";
-        string system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
-        string rid = $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
-        string inRuntimes = Path.Combine(folder, "runtimes", rid, "native", file);
-        string beside = Path.Combine(folder, file);
-        return File.Exists(inRuntimes) ? inRuntimes
-            : File.Exists(beside) ? beside
-            : throw new BackendException($"ONNX Runtime's native library was not found: {file} should stand at {inRuntimes}, where the build puts it");
-    }
+        : $"ONNX Runtime's native library could not be used ({e.Message}); the package Microsoft.ML.OnnxRuntime brings it for this platform: restore and build again";
 }

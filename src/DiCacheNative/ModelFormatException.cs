@@ -4,7 +4,7 @@ namespace DiCacheNative;
 /// A file of a model (configuration, tokenizer, graph, weights) is missing, cannot be read, or does not say what it must. The message
 /// names the file and what is wrong with it.
 /// </summary>
-public class ModelFormatException : Exception
+public class ModelFormatException : DiCacheException
 {
     /// <summary>Creates the exception.</summary>
     public ModelFormatException()

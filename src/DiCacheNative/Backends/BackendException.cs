@@ -1,7 +1,7 @@
 namespace DiCacheNative.Backends;
 
 /// <summary>A backend could not do its work: no device, not enough memory, a driver or library error.</summary>
-public class BackendException : Exception
+public class BackendException : DiCacheException
 {
     /// <summary>Creates the exception.</summary>
     public BackendException()

@@ -1,7 +1,7 @@
 namespace DiCacheNative.Tensors;
 
 /// <summary>Operands do not fit together; the message names them with their shapes.</summary>
-public sealed class ShapeException : ArgumentException
+public sealed class ShapeException : DiCacheException
 {
     /// <summary>Creates the exception.</summary>
     public ShapeException()

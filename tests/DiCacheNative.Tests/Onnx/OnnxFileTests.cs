@@ -1,4 +1,3 @@
-using DiCacheNative.Backends;
 using DiCacheNative.Onnx;
 
 namespace DiCacheNative.Tests.Onnx;
@@ -14,14 +13,6 @@ public sealed class OnnxFileTests : IDisposable
     {
         Assert.True(OnnxRuntimeLibrary.TryLoad(out string version), version);
         Assert.Matches(@"^1\.\d+\.\d+", version);
-    }
-
-    [Fact]
-    public void A_missing_native_library_is_one_sentence_with_its_place()
-    {
-        var e = Assert.Throws<BackendException>(() => OnnxRuntimeLibrary.Locate(_directory));
-
-        Assert.Contains($"should stand at {_directory}", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
