@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
 using DiCacheNative.Cli.Bench;
@@ -64,7 +65,26 @@ internal static class BenchCommand
             ProbeResult r = await Task.Run(() => ProbeBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel);
             if (result.GetValue(json))
             {
-                CommandLine.WriteJson(new { preset = shape.Name, backend = backend.Name, device = backend.Description, r.CopyGbPerS, r.BlockMs, r.Equal, r.Rounds, r.Rows });
+                JsonReport.Write(new JsonObject
+                {
+                    ["preset"] = shape.Name,
+                    ["backend"] = backend.Name,
+                    ["device"] = backend.Description,
+                    ["copy_gb_per_s"] = r.CopyGbPerS,
+                    ["block_ms"] = r.BlockMs,
+                    ["equal"] = r.Equal,
+                    ["rounds"] = r.Rounds,
+                    ["rows"] = JsonReport.List(r.Rows, row => new JsonObject
+                    {
+                        ["form"] = row.Form,
+                        ["launches"] = row.Launches,
+                        ["bytes"] = row.Bytes,
+                        ["median_us"] = row.MedianUs,
+                        ["share_of_limit"] = row.ShareOfLimit,
+                        ["share_of_block"] = row.ShareOfBlock,
+                        ["share_of_step"] = row.ShareOfStep,
+                    }),
+                });
                 return CommandLine.Ok;
             }
 
@@ -93,7 +113,22 @@ internal static class BenchCommand
             IReadOnlyList<KernelRow> rows = await Task.Run(() => KernelBenchmark.Run(backend, shape, result.GetValue(rounds), cancel), cancel);
             if (result.GetValue(json))
             {
-                CommandLine.WriteJson(new { preset = shape.Name, backend = backend.Name, device = backend.Description, rounds = result.GetValue(rounds), rows });
+                JsonReport.Write(new JsonObject
+                {
+                    ["preset"] = shape.Name,
+                    ["backend"] = backend.Name,
+                    ["device"] = backend.Description,
+                    ["rounds"] = result.GetValue(rounds),
+                    ["rows"] = JsonReport.List(rows, row => new JsonObject
+                    {
+                        ["kernel"] = row.Kernel,
+                        ["shape"] = row.Shape,
+                        ["median_us"] = row.MedianUs,
+                        ["gflops_per_s"] = row.GflopsPerS,
+                        ["gb_per_s"] = row.GbPerS,
+                        ["share_of_limit"] = row.ShareOfLimit,
+                    }),
+                });
                 return CommandLine.Ok;
             }
 
@@ -134,22 +169,22 @@ internal static class BenchCommand
     {
         if (json)
         {
-            CommandLine.WriteJson(new
+            JsonReport.Write(new JsonObject
             {
-                preset = preset.Name,
-                description = preset.Description,
-                backend = backend.Name,
-                device = backend.Description,
-                t.FullMs,
-                t.ResumeMs,
-                t.SkipMs,
-                t.GemmOnlyMs,
-                t.GflopsPerS,
-                t.CacheEfficiency,
-                t.MeasuredSpeedUp,
-                t.IdealSpeedUp,
-                schedule = new { full = ModelBenchmark.ScheduleFull, resume = ModelBenchmark.ScheduleResume, skip = ModelBenchmark.ScheduleSkip },
-                t.Rounds,
+                ["preset"] = preset.Name,
+                ["description"] = preset.Description,
+                ["backend"] = backend.Name,
+                ["device"] = backend.Description,
+                ["full_ms"] = t.FullMs,
+                ["resume_ms"] = t.ResumeMs,
+                ["skip_ms"] = t.SkipMs,
+                ["gemm_only_ms"] = t.GemmOnlyMs,
+                ["gflops_per_s"] = t.GflopsPerS,
+                ["cache_efficiency"] = t.CacheEfficiency,
+                ["measured_speed_up"] = t.MeasuredSpeedUp,
+                ["ideal_speed_up"] = t.IdealSpeedUp,
+                ["schedule"] = Schedule(ModelBenchmark.ScheduleFull, ModelBenchmark.ScheduleResume, ModelBenchmark.ScheduleSkip),
+                ["rounds"] = t.Rounds,
             });
             return;
         }
@@ -166,18 +201,18 @@ internal static class BenchCommand
     {
         if (json)
         {
-            CommandLine.WriteJson(new
+            JsonReport.Write(new JsonObject
             {
-                model = folder,
-                backend = backend.Name,
-                device = backend.Description,
-                t.UncachedMs,
-                t.CachedMs,
-                schedule = new { full = t.Full, resume = t.Resume, skip = t.Skip },
-                t.MeasuredSpeedUp,
-                t.IdealSpeedUp,
-                t.CacheEfficiency,
-                t.Rounds,
+                ["model"] = folder,
+                ["backend"] = backend.Name,
+                ["device"] = backend.Description,
+                ["uncached_ms"] = t.UncachedMs,
+                ["cached_ms"] = t.CachedMs,
+                ["schedule"] = Schedule(t.Full, t.Resume, t.Skip),
+                ["measured_speed_up"] = t.MeasuredSpeedUp,
+                ["ideal_speed_up"] = t.IdealSpeedUp,
+                ["cache_efficiency"] = t.CacheEfficiency,
+                ["rounds"] = t.Rounds,
             });
             return;
         }
@@ -186,6 +221,8 @@ internal static class BenchCommand
         Write($"denoising {t.UncachedMs:0.0} ms without cache, {t.CachedMs:0.0} ms with DiCache ({t.Full} full, {t.Resume} resumed, {t.Skip} skipped)");
         Write($"speed-up {t.MeasuredSpeedUp:0.00}x of ideal {t.IdealSpeedUp:0.00}x, cache efficiency {t.CacheEfficiency:0.000} (medians of {t.Rounds} pairs)");
     }
+
+    private static JsonObject Schedule(int full, int resume, int skip) => new() { ["full"] = full, ["resume"] = resume, ["skip"] = skip };
 
     private static void Write(FormattableString line) => Console.Out.WriteLine(line.ToString(CultureInfo.InvariantCulture));
 }

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using DiCacheNative.Backends;
 
 namespace DiCacheNative.Cli;
@@ -15,14 +13,6 @@ internal static class CommandLine
     public const int ModelOrFile = 3;
     public const int Device = 4;
     public const int Cancelled = 130;
-
-    /// <summary>JSON of reports: snake case, non-finite numbers as strings.</summary>
-    public static JsonSerializerOptions Json { get; } = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        WriteIndented = true,
-    };
 
     /// <summary>Parses and runs, and turns every expected failure into one sentence on standard error and an exit code.</summary>
     public static async Task<int> RunAsync(RootCommand root, string[] args)
@@ -76,9 +66,6 @@ internal static class CommandLine
             return Fail(Device, "not enough memory; lower the size, the batch or the number of threads");
         }
     }
-
-    /// <summary>Writes one JSON object to standard output.</summary>
-    public static void WriteJson<T>(T value) => Console.Out.WriteLine(JsonSerializer.Serialize(value, Json));
 
     private static int Fail(int code, string sentence)
     {

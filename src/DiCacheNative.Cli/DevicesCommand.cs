@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 
 namespace DiCacheNative.Cli;
 
@@ -14,7 +15,10 @@ internal static class DevicesCommand
             IReadOnlyList<BackendStatus> backends = BackendFactory.List();
             if (result.GetValue(json))
             {
-                CommandLine.WriteJson(new { backends });
+                JsonReport.Write(new JsonObject
+                {
+                    ["backends"] = JsonReport.List(backends, b => new JsonObject { ["name"] = b.Name, ["available"] = b.Available, ["detail"] = b.Detail }),
+                });
             }
             else
             {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 using DiCacheNative.Caching;
 using DiCacheNative.Imaging;
 using DiCacheNative.Sampling;
@@ -160,20 +161,27 @@ internal sealed class GenerateCommand
         long peak = process.PeakWorkingSet64;
         if (json)
         {
-            CommandLine.WriteJson(new
+            JsonReport.Write(new JsonObject
             {
-                output = outputs[0],
-                outputs,
-                width = image.Width,
-                height = image.Height,
-                frames = generated.Frames,
-                fps,
-                seed = generated.Seed,
-                steps,
-                backend = engine.Backend.Name,
-                cache = new { mode = _cache.Mode(result), full = cache.Full, resume = cache.Resume, skip = cache.Skip, bytes = generated.CacheBytes },
-                time_ms = new { load = t.Load, text = t.Text, denoise = t.Denoise, vae = t.Vae, total = t.Total },
-                peak_memory_bytes = peak,
+                ["output"] = outputs[0],
+                ["outputs"] = JsonReport.List(outputs),
+                ["width"] = image.Width,
+                ["height"] = image.Height,
+                ["frames"] = generated.Frames,
+                ["fps"] = fps,
+                ["seed"] = generated.Seed,
+                ["steps"] = steps,
+                ["backend"] = engine.Backend.Name,
+                ["cache"] = new JsonObject
+                {
+                    ["mode"] = _cache.Mode(result),
+                    ["full"] = cache.Full,
+                    ["resume"] = cache.Resume,
+                    ["skip"] = cache.Skip,
+                    ["bytes"] = generated.CacheBytes,
+                },
+                ["time_ms"] = new JsonObject { ["load"] = t.Load, ["text"] = t.Text, ["denoise"] = t.Denoise, ["vae"] = t.Vae, ["total"] = t.Total },
+                ["peak_memory_bytes"] = peak,
             });
             return;
         }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using DiCacheNative.Caching;
 using DiCacheNative.Cli.Bench;
 using DiCacheNative.Models;
@@ -29,10 +30,17 @@ internal static class InspectCommand
             MemoryPlan plan = shape.Plan!(result.GetValue(precision) == "f32" ? DType.F32 : DType.BF16, policy);
             if (result.GetValue(json))
             {
-                CommandLine.WriteJson(new
+                JsonReport.Write(new JsonObject
                 {
-                    preset = shape.Name, description = shape.Description, precision = result.GetValue(precision), cache_mode = policy.Name, plan.Parameters, plan.WeightBytes,
-                    plan.ActivationBytes, plan.CacheBytes, plan.TotalBytes,
+                    ["preset"] = shape.Name,
+                    ["description"] = shape.Description,
+                    ["precision"] = result.GetValue(precision),
+                    ["cache_mode"] = policy.Name,
+                    ["parameters"] = plan.Parameters,
+                    ["weight_bytes"] = plan.WeightBytes,
+                    ["activation_bytes"] = plan.ActivationBytes,
+                    ["cache_bytes"] = plan.CacheBytes,
+                    ["total_bytes"] = plan.TotalBytes,
                 });
                 return Task.FromResult(CommandLine.Ok);
             }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using DiCacheNative.Backends;
 using DiCacheNative.Cli.Verify;
 
@@ -39,21 +40,21 @@ internal static class VerifyCommand
             int passed = results.Count(r => r.Passed), failed = results.Count - passed;
             if (asJson)
             {
-                CommandLine.WriteJson(new
+                JsonReport.Write(new JsonObject
                 {
-                    backend = backend.Name,
-                    cases = results.Select(r => new
+                    ["backend"] = backend.Name,
+                    ["cases"] = JsonReport.List(results, r => new JsonObject
                     {
-                        r.Name,
-                        r.Passed,
-                        r.DecisionsMatch,
-                        first_difference = r.Decisions,
-                        max_abs = r.Worst?.MaxAbs,
-                        gate = r.Worst?.Gate,
-                        tensors = r.Comparisons.Select(c => new { c.Name, c.MaxAbs, c.Gate }),
+                        ["name"] = r.Name,
+                        ["passed"] = r.Passed,
+                        ["decisions_match"] = r.DecisionsMatch,
+                        ["first_difference"] = r.Decisions,
+                        ["max_abs"] = r.Worst?.MaxAbs,
+                        ["gate"] = r.Worst?.Gate,
+                        ["tensors"] = JsonReport.List(r.Comparisons, c => new JsonObject { ["name"] = c.Name, ["max_abs"] = c.MaxAbs, ["gate"] = c.Gate }),
                     }),
-                    passed,
-                    failed,
+                    ["passed"] = passed,
+                    ["failed"] = failed,
                 });
             }
             else

@@ -1,19 +1,10 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace DiCacheNative.Caching;
 
 /// <summary>Cache decisions as JSON lines, one per model call: {step, branch, sample, sigma, delta_x, delta_y, error, accumulated, decision, gamma_raw, gamma, us}.</summary>
 public static class CacheTrace
 {
-    private static readonly JsonSerializerOptions s_json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
-    };
-
     /// <summary>Writes rows; numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".</summary>
     public static void Write(TextWriter writer, IEnumerable<CacheTraceRow> rows)
     {
@@ -21,7 +12,7 @@ public static class CacheTrace
         ArgumentNullException.ThrowIfNull(rows);
         foreach (CacheTraceRow row in rows)
         {
-            writer.Write(JsonSerializer.Serialize(row, s_json));
+            writer.Write(JsonSerializer.Serialize(row, CacheTraceJson.Default.CacheTraceRow));
             writer.Write('\n');
         }
     }
@@ -38,7 +29,7 @@ public static class CacheTrace
             {
                 if (!string.IsNullOrWhiteSpace(line))
                 {
-                    rows.Add(JsonSerializer.Deserialize<CacheTraceRow>(line, s_json) ?? throw new JsonException("null"));
+                    rows.Add(JsonSerializer.Deserialize(line, CacheTraceJson.Default.CacheTraceRow) ?? throw new JsonException("null"));
                 }
             }
         }
