@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
@@ -26,9 +27,15 @@ internal sealed class GenerateCommand
     private readonly Option<int?> _steps = new("--steps", "--num-inference-steps") { Description = "sampling steps; default: the model's, 30 for FLUX" };
     private readonly Option<string?> _method = new("--sampling-method") { Description = "unipc, dpm++ or euler; default: the model's" };
     private readonly Option<float?> _cfg = new("--cfg-scale", "--true-cfg-scale") { Description = "classifier-free guidance; 1 for none; default: the model's, 1 for FLUX" };
-    private readonly Option<float> _guidance = new("--guidance", "--guidance-scale") { Description = "distilled guidance (FLUX.1-dev)", DefaultValueFactory = _ => 3.5f };
+    private readonly Option<float?> _guidance = new("--guidance", "--guidance-scale") { Description = "distilled guidance (FLUX.1-dev); default: the model's, 3.5" };
     private readonly Option<float?> _shift = new("--flow-shift") { Description = "shift of the noise levels; default: the model's" };
-    private readonly Option<long> _seed = new("--seed", "-s") { Description = "seed; negative for a random one", DefaultValueFactory = _ => 42 };
+    private readonly Option<ulong?> _seed = new("--seed", "-s")
+    {
+        Description = "seed, 0 to 18446744073709551615; -1 for a random one",
+        DefaultValueFactory = _ => 42,
+        CustomParser = ParseSeed,
+    };
+
     private readonly Option<string> _rng = new("--rng") { Description = "noise of PyTorch's CPU generator (torch) or of Philox (philox)", DefaultValueFactory = _ => "torch" };
     private readonly Option<int> _width = new("--width", "-W") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
     private readonly Option<int> _height = new("--height", "-H") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
@@ -69,6 +76,18 @@ internal sealed class GenerateCommand
         _cache = new CacheArguments(command);
         _backend = new BackendOptions(command);
         command.SetAction((result, cancel) => CommandLine.GuardAsync(() => RunAsync(result, cancel)));
+    }
+
+    // PyTorch's seeds: all 64 bits. Null is a random one.
+    private static ulong? ParseSeed(ArgumentResult result)
+    {
+        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : string.Empty;
+        if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) && text != "-1")
+        {
+            result.AddError($"--seed must be a whole number from 0 to {ulong.MaxValue}, or -1 for a random one, not \"{text}\"");
+        }
+
+        return text == "-1" ? null : seed;
     }
 
     public static Command Create()

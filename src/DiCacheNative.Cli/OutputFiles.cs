@@ -35,7 +35,7 @@ internal sealed class OutputFiles(string backend, string cacheMode, Action<strin
         for (int i = 0; i < count; i++)
         {
             Image image = generated.Images[i];
-            KeyValuePair<string, string>[] settings = Settings(generated, generated.Seed + i);
+            KeyValuePair<string, string>[] settings = Settings(generated, generated.SeedOf(i));
             AtomicFile.Write(outputs[i], stream => new PngEncoder().Encode(image, stream, settings));
         }
 
@@ -60,16 +60,16 @@ internal sealed class OutputFiles(string backend, string cacheMode, Action<strin
     private static string OutputPath(string output, int index, int count) =>
         count == 1 ? output : Path.Combine(Path.GetDirectoryName(output) ?? string.Empty, $"{Path.GetFileNameWithoutExtension(output)}-{index}{Path.GetExtension(output)}");
 
-    private KeyValuePair<string, string>[] Settings(GenerationResult generated, long seed)
+    private KeyValuePair<string, string>[] Settings(GenerationResult generated, ulong seed)
     {
         GenerationRequest request = generated.Request;
         Image image = generated.Images[0];
         string sampler = request.SamplingMethod switch { SamplingMethod.UniPc => "UniPC", SamplingMethod.DpmPlusPlus => "DPM++", _ => "flow-match Euler" };
-        string own = generated.Fps > 0 ? string.Create(CultureInfo.InvariantCulture, $"Frames: {generated.Frames}, Flow shift: {request.FlowShift}")
-            : string.Create(CultureInfo.InvariantCulture, $"Guidance: {request.Guidance}");
+        string own = generated.Fps > 0 ? string.Create(CultureInfo.InvariantCulture, $"Frames: {generated.Frames}, Flow shift: {request.FlowShift}, ")
+            : request.Guidance is { } guidance ? string.Create(CultureInfo.InvariantCulture, $"Guidance: {guidance}, ") : string.Empty;
         string parameters = string.Create(
             CultureInfo.InvariantCulture,
-            $"Steps: {request.Steps}, CFG scale: {request.CfgScale}, {own}, Seed: {seed}, Size: {image.Width}x{image.Height}, Sampler: {sampler}, RNG: {request.Rng}, Cache: {cacheMode}, Backend: {backend}");
+            $"Steps: {request.Steps}, CFG scale: {request.CfgScale}, {own}Seed: {seed}, Size: {image.Width}x{image.Height}, Sampler: {sampler}, RNG: {request.Rng}, Cache: {cacheMode}, Backend: {backend}");
         string negative = request.CfgScale == 1 ? string.Empty : $"\nNegative prompt: {request.NegativePrompt}";
         return [new("Software", "DiCacheNative"), new("parameters", $"{request.Prompt}{negative}\n{parameters}")];
     }

@@ -14,14 +14,11 @@ namespace DiCacheNative;
 /// </code></example>
 public sealed class Engine : IDisposable
 {
-    private readonly EngineOptions _options;
     private readonly double _loadMilliseconds;
     private int _generations;
 
-    private Engine(EngineOptions options, IBackend backend, IPipeline pipeline, double loadMilliseconds)
-    {
-        (_options, Backend, Pipeline, _loadMilliseconds) = (options, backend, pipeline, loadMilliseconds);
-    }
+    private Engine(IBackend backend, IPipeline pipeline, double loadMilliseconds) =>
+        (Backend, Pipeline, _loadMilliseconds) = (backend, pipeline, loadMilliseconds);
 
     /// <summary>The backend that runs the transformer; its operations can be called directly.</summary>
     public IBackend Backend { get; }
@@ -55,7 +52,7 @@ public sealed class Engine : IDisposable
         try
         {
             IPipeline pipeline = FamilyOf(path) == ModelFamily.Wan ? WanPipeline.Load(backend, path, options) : FluxPipeline.Load(backend, path, options);
-            return new Engine(options, backend, pipeline, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            return new Engine(backend, pipeline, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         catch
         {
@@ -75,20 +72,7 @@ public sealed class Engine : IDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         double load = Interlocked.Increment(ref _generations) == 1 ? _loadMilliseconds : 0;
-        return Task.Run(
-            () =>
-            {
-                GenerationResult result = Pipeline.Generate(request, load, progress, cancellationToken);
-                if (result.Cache.NeverEngaged)
-                {
-                    _options.Log?.Invoke(
-                        $"the cache never engaged: all {result.Cache.Resume} probed calls were computed"
-                        + (result.Cache.NonFinite > 0 ? $", {result.Cache.NonFinite} of them because their change was not finite" : "; raise the threshold, or use --cache-mode none"));
-                }
-
-                return result;
-            },
-            cancellationToken);
+        return Task.Run(() => Pipeline.Generate(request, load, progress, cancellationToken), cancellationToken);
     }
 
     /// <summary>Frees models and backend. May be called twice.</summary>

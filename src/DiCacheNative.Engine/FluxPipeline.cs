@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
 using DiCacheNative.Imaging;
@@ -23,6 +22,7 @@ public sealed class FluxPipeline : IPipeline
     private const int StatesTokens = 512;
 
     private const int DefaultSteps = 30;
+    private const float DefaultGuidance = 3.5f;
 
     private readonly Tokenizer _pooledTokenizer;
     private readonly Tokenizer _statesTokenizer;
@@ -30,13 +30,14 @@ public sealed class FluxPipeline : IPipeline
     private readonly ITextEncoder _statesEncoder;
     private readonly IVaeDecoder _decoder;
     private readonly FluxPipelineConfig _config;
+    private readonly Action<string>? _log;
 
     private FluxPipeline(
         FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
-        IVaeDecoder decoder)
+        IVaeDecoder decoder, Action<string>? log)
     {
         Transformer = transformer;
-        _config = config;
+        (_config, _log) = (config, log);
         (_pooledTokenizer, _pooledEncoder) = pooled;
         (_statesTokenizer, _statesEncoder) = states;
         _decoder = decoder;
@@ -83,7 +84,7 @@ public sealed class FluxPipeline : IPipeline
             OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx("text_encoder_2"), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
             FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer")));
-            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder);
+            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, options.Log);
         }
         catch
         {
@@ -126,7 +127,8 @@ public sealed class FluxPipeline : IPipeline
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request = Resolve(request);
+        GenerationNotes notes = new(_log);
+        request = Resolve(request, notes);
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         long start = Stopwatch.GetTimestamp();
         int branches = cfg == 1f ? 1 : 2;
@@ -144,25 +146,27 @@ public sealed class FluxPipeline : IPipeline
         for (int slot = 0; slot < branches * slotsPerBranch; slot++)
         {
             (float[] pooled, float[] states, _) = prompts[slot / slotsPerBranch];
-            program.SetConditions(slot, Repeat(states, programBatch), Repeat(pooled, programBatch), [.. Enumerable.Repeat(request.Guidance, programBatch)]);
+            program.SetConditions(slot, Repeat(states, programBatch), Repeat(pooled, programBatch), [.. Enumerable.Repeat(request.Guidance ?? DefaultGuidance, programBatch)]);
         }
 
         using DiTSession session = new(
             program, request.Cache, new SessionOptions { Branches = branches, Samples = samples, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
         FlowMatchEuler sampler = CreateSampler(steps, program.Tokens, request.FlowShift);
-        float[] latents = Noise(request, request.Seed, gridHeight, gridWidth);
+        float[] latents = Noise(request, request.Seed!.Value, gridHeight, gridWidth);
         DenoisingLoop.Run(session, sampler, cfg, latents, request.OnStep, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
         ImagePlanes planes = Decode(latents, samples, gridHeight, gridWidth, cancellationToken);
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
+        notes.AddCache(session.Stats);
         return new GenerationResult
         {
             Images = [.. Enumerable.Range(0, samples).Select(planes.ToImage)],
             Planes = planes,
             Latents = latents,
             Request = request,
+            Notes = notes.All,
             Cache = session.Stats,
             Trace = [.. session.Trace],
             CacheBytes = session.CacheBytes,
@@ -172,16 +176,15 @@ public sealed class FluxPipeline : IPipeline
         };
     }
 
-    /// <summary>Start noise of a request, packed tokens [B, T, C]: image i has the noise of seed + i alone.</summary>
-    public float[] Noise(GenerationRequest request, long seed, int gridHeight, int gridWidth)
+    /// <summary>Start noise of a request, packed tokens [B, T, C]: image i has the noise of seed + i (modulo 2^64) alone.</summary>
+    public float[] Noise(GenerationRequest request, ulong seed, int gridHeight, int gridWidth)
     {
         ArgumentNullException.ThrowIfNull(request);
         int each = gridHeight * gridWidth * Transformer.Config.InChannels;
         float[] packed = new float[request.BatchCount * each], noise = new float[each];
         for (int i = 0; i < request.BatchCount; i++)
         {
-            INoiseSource source = request.Rng == RngKind.Philox ? new PhiloxRandom(seed + i) : new TorchRandom(seed + i);
-            source.Fill(noise);
+            INoiseSource.Create(request.Rng, GenerationResult.SeedOf(seed, i)).Fill(noise);
             LatentPacking.Pack(noise, packed.AsSpan(i * each, each), _config.LatentChannels, gridHeight, gridWidth);
         }
 
@@ -230,20 +233,25 @@ public sealed class FluxPipeline : IPipeline
     }
 
     /// <summary>The request with what it leaves open filled in, checked.</summary>
-    private GenerationRequest Resolve(GenerationRequest request)
+    private GenerationRequest Resolve(GenerationRequest request, GenerationNotes notes)
     {
         RequestRules.Require(request.VideoFrames is 0 or 1, $"a FLUX model makes images, not videos of {request.VideoFrames} frames");
         RequestRules.Require(request.SamplingMethod is null or SamplingMethod.Euler, "FLUX is sampled with euler and no other method");
+        float cfg = request.CfgScale ?? 1;
+        bool guided = Transformer.Config.GuidanceEmbeds;
+        notes.AddIdleSettings(request, cfg);
+        notes.AddIf(!guided && request.Guidance is not null, "the distilled guidance has no effect: this model has no guidance embedding");
         GenerationRequest resolved = request with
         {
-            NegativePrompt = request.NegativePrompt ?? string.Empty,
+            NegativePrompt = cfg == 1 ? null : request.NegativePrompt ?? string.Empty,
+            Guidance = guided ? request.Guidance ?? DefaultGuidance : null,
             Width = request.Width == 0 ? DefaultSize : request.Width,
             Height = request.Height == 0 ? DefaultSize : request.Height,
             VideoFrames = 1,
             Steps = request.Steps ?? DefaultSteps,
-            CfgScale = request.CfgScale ?? 1,
+            CfgScale = cfg,
             SamplingMethod = SamplingMethod.Euler,
-            Seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue),
+            Seed = request.Seed ?? RequestRules.DrawSeed(),
         };
         RequestRules.Check(resolved, _config.TokenPixels);
         return resolved;

@@ -10,7 +10,7 @@ public sealed record GenerationRequest
     /// <summary>What the image or video shows.</summary>
     public required string Prompt { get; init; }
 
-    /// <summary>What it does not show; null for the model's own (often empty). Only used with <see cref="CfgScale"/> other than 1.</summary>
+    /// <summary>What it does not show; null for the model's own (often empty). Without guidance (<see cref="CfgScale"/> 1) it has no effect, which the notes tell.</summary>
     public string? NegativePrompt { get; init; }
 
     /// <summary>Width in pixels, a multiple of 16; 0 for the model's own.</summary>
@@ -28,8 +28,11 @@ public sealed record GenerationRequest
     /// <summary>The solver; null for the model's own.</summary>
     public SamplingMethod? SamplingMethod { get; init; }
 
-    /// <summary>Seed of the noise; image i of a batch gets seed + i. Negative: a random one, told in the result.</summary>
-    public long Seed { get; init; } = 42;
+    /// <summary>
+    /// Seed of the noise, any 64-bit number; null for a random one, which the result tells. Image i of a batch gets seed + i modulo 2^64. PyTorch's CPU
+    /// generator (<see cref="RngKind.Torch"/>) takes the low 32 bits of a seed, as PyTorch does.
+    /// </summary>
+    public ulong? Seed { get; init; } = 42;
 
     /// <summary>Where the noise comes from.</summary>
     public RngKind Rng { get; init; } = RngKind.Torch;
@@ -40,8 +43,11 @@ public sealed record GenerationRequest
     /// <summary>Scale of classifier-free guidance; 1 for none, null for the model's own. Other values than 1 run the model twice per step.</summary>
     public float? CfgScale { get; init; }
 
-    /// <summary>Distilled guidance (FLUX.1-dev); ignored by models without guidance embedding.</summary>
-    public float Guidance { get; init; } = 3.5f;
+    /// <summary>
+    /// Distilled guidance (FLUX.1-dev); null for the model's own, 3.5. Models without guidance embedding have none: a value has no effect there, which
+    /// <see cref="GenerationResult.Notes"/> tells.
+    /// </summary>
+    public float? Guidance { get; init; }
 
     /// <summary>Shift of the noise levels; null for the model's own.</summary>
     public float? FlowShift { get; init; }

@@ -22,11 +22,19 @@ public sealed class GenerationResult
     /// <summary>Frames per second that the model was trained for; 0 for images.</summary>
     public double Fps { get; init; }
 
-    /// <summary>The request as it was run: with the model's own settings, and the seed drawn, where it left them open.</summary>
+    /// <summary>
+    /// The request as it was run: with the model's own settings, and the seed drawn, where it left them open; without the settings that had no effect.
+    /// </summary>
     public required GenerationRequest Request { get; init; }
 
     /// <summary>Seed of the video or of the first image.</summary>
-    public long Seed => Request.Seed;
+    public ulong Seed => Request.Seed!.Value;
+
+    /// <summary>
+    /// What the caller should know, one sentence each: a setting without effect, a prompt that was cut, a cache that never engaged. <see cref="EngineOptions.Log"/> got
+    /// the same sentences while the generation ran.
+    /// </summary>
+    public required IReadOnlyList<string> Notes { get; init; }
 
     /// <summary>What the cache did, in model calls.</summary>
     public required CacheStats Cache { get; init; }
@@ -42,4 +50,11 @@ public sealed class GenerationResult
 
     /// <summary>Where the time went.</summary>
     public required GenerationTimes Times { get; init; }
+
+    /// <summary>Seed of an image of a batch: that of the request plus its index, modulo 2^64.</summary>
+    /// <param name="image">Index of the image, from 0.</param>
+    public ulong SeedOf(int image) => SeedOf(Seed, image);
+
+    /// <summary>Seed of an image of a batch.</summary>
+    internal static ulong SeedOf(ulong seed, int image) => unchecked(seed + (ulong)image);
 }

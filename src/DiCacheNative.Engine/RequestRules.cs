@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace DiCacheNative;
 
 /// <summary>Ranges of a request that hold for every pipeline.</summary>
@@ -15,6 +17,9 @@ internal static class RequestRules
         }
     }
 
+    /// <summary>A random seed: 32 bits, which every generator takes whole and a person can type.</summary>
+    public static ulong DrawSeed() => BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(sizeof(uint)));
+
     /// <summary>Checks a request whose open settings have been filled in.</summary>
     /// <param name="request">The request.</param>
     /// <param name="multiple">What width and height must be multiples of.</param>
@@ -27,7 +32,7 @@ internal static class RequestRules
             width is > 0 and <= LargestSide && height is > 0 and <= LargestSide && width % multiple == 0 && height % multiple == 0,
             $"width and height must be multiples of {multiple} up to {LargestSide}, not {width}x{height}");
         Require(request.BatchCount is >= 1 and <= 64, $"the batch must be between 1 and 64 images, not {request.BatchCount}");
-        Require(request.CfgScale is { } cfg && float.IsFinite(cfg) && float.IsFinite(request.Guidance), "cfg-scale and guidance must be finite numbers");
+        Require(request.CfgScale is { } cfg && float.IsFinite(cfg) && float.IsFinite(request.Guidance ?? 0), "cfg-scale and guidance must be finite numbers");
         Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
     }
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using DiCacheNative.Backends;
 using DiCacheNative.Imaging;
 using DiCacheNative.Models;
@@ -21,11 +20,12 @@ public sealed class WanPipeline : IPipeline
     private readonly Tokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
     private readonly IVideoDecoder _decoder;
+    private readonly Action<string>? _log;
 
-    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder)
+    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, Action<string>? log)
     {
         Transformer = transformer;
-        (_config, _tokenizer, _encoder, _decoder) = (config, tokenizer, encoder, decoder);
+        (_config, _tokenizer, _encoder, _decoder, _log) = (config, tokenizer, encoder, decoder, log);
     }
 
     /// <inheritdoc/>
@@ -60,7 +60,7 @@ public sealed class WanPipeline : IPipeline
                 throw new ModelFormatException($"{config.Transformer} is an image-to-video model, which needs a first frame: give a text-to-video model");
             }
 
-            return new WanPipeline(config, transformer, tokenizer, encoder, decoder);
+            return new WanPipeline(config, transformer, tokenizer, encoder, decoder, options.Log);
         }
         catch
         {
@@ -106,7 +106,7 @@ public sealed class WanPipeline : IPipeline
     }
 
     /// <summary>Start noise of a seed, [C, f, h, w].</summary>
-    public float[] Noise(RngKind rng, long seed, LatentSize latent)
+    public float[] Noise(RngKind rng, ulong seed, LatentSize latent)
     {
         float[] noise = new float[Transformer.Config.OutChannels * latent.Positions];
         INoiseSource.Create(rng, seed).Fill(noise);
@@ -118,7 +118,8 @@ public sealed class WanPipeline : IPipeline
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request = Resolve(request);
+        GenerationNotes notes = new(_log);
+        request = Resolve(request, notes);
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
@@ -136,13 +137,14 @@ public sealed class WanPipeline : IPipeline
 
         using DiTSession session = new(
             program, request.Cache, new SessionOptions { Branches = states.Length, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
-        float[] latents = Noise(request.Rng, request.Seed, size);
+        float[] latents = Noise(request.Rng, request.Seed!.Value, size);
         DenoisingLoop.Run(session, CreateSampler(request.SamplingMethod, steps, request.FlowShift), cfg, latents, request.OnStep, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
         ImagePlanes planes = Decode(latents, size, cancellationToken);
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
+        notes.AddCache(session.Stats);
         return new GenerationResult
         {
             Images = [.. Enumerable.Range(0, planes.Batch).Select(planes.ToImage)],
@@ -150,6 +152,7 @@ public sealed class WanPipeline : IPipeline
             Fps = _config.Fps,
             Latents = latents,
             Request = request,
+            Notes = notes.All,
             Cache = session.Stats,
             Trace = [.. session.Trace],
             CacheBytes = session.CacheBytes,
@@ -181,20 +184,24 @@ public sealed class WanPipeline : IPipeline
     }
 
     /// <summary>The request with what it leaves open filled in, checked.</summary>
-    private GenerationRequest Resolve(GenerationRequest request)
+    private GenerationRequest Resolve(GenerationRequest request, GenerationNotes notes)
     {
         RequestRules.Require(request.BatchCount == 1, $"videos are generated one at a time, not {request.BatchCount}");
+        float cfg = request.CfgScale ?? _config.CfgScale;
+        notes.AddIdleSettings(request, cfg);
+        notes.AddIf(request.Guidance is not null, "the distilled guidance has no effect: WAN models have none; their guidance is the classifier-free one (CFG)");
         GenerationRequest resolved = request with
         {
-            NegativePrompt = request.NegativePrompt ?? _config.NegativePrompt,
+            NegativePrompt = cfg == 1 ? null : request.NegativePrompt ?? _config.NegativePrompt,
+            Guidance = null,
             Width = request.Width == 0 ? _config.Video.Width : request.Width,
             Height = request.Height == 0 ? _config.Video.Height : request.Height,
             VideoFrames = request.VideoFrames == 0 ? _config.Video.Frames : request.VideoFrames,
             Steps = request.Steps ?? _config.Steps,
-            CfgScale = request.CfgScale ?? _config.CfgScale,
+            CfgScale = cfg,
             FlowShift = request.FlowShift ?? (float)_config.Scheduler.Shift,
             SamplingMethod = request.SamplingMethod ?? _config.Method,
-            Seed = request.Seed >= 0 ? request.Seed : RandomNumberGenerator.GetInt32(int.MaxValue),
+            Seed = request.Seed ?? RequestRules.DrawSeed(),
         };
         RequestRules.Check(resolved, TokenPixels);
         RequestRules.Require(

@@ -137,7 +137,7 @@ internal static class ProbeBenchmark
         {
             if (i < 2)
             {
-                INoiseSource.Create(RngKind.Torch, i).Fill(values);
+                INoiseSource.Create(RngKind.Torch, (ulong)i).Fill(values);
             }
             else
             {

@@ -97,7 +97,7 @@ internal static class ShapesFluxGolden
             },
         };
         int grid = request.Width / 16;
-        comparer.Tensor("noise_packed", pipeline.Noise(request, request.Seed, request.Height / 16, grid), file.Tensors["noise_packed"], NoiseGate);
+        comparer.Tensor("noise_packed", pipeline.Noise(request, request.Seed!.Value, request.Height / 16, grid), file.Tensors["noise_packed"], NoiseGate);
         comparer.Tensor("sigmas", [.. pipeline.CreateSampler(request.Steps!.Value, grid * grid, request.FlowShift).Sigmas], file.Tensors["sigmas"], NoiseGate);
         GenerationResult result = pipeline.Generate(request);
         comparer.Tensor("final_packed", result.Latents, file.Tensors["final_packed"], LatentGate);
@@ -153,7 +153,7 @@ internal static class ShapesFluxGolden
     private static GenerationRequest Request(JsonElement item, int steps, float shift) => new()
     {
         Prompt = item.GetProperty("prompt").GetString()!,
-        Seed = item.GetProperty("noise_seed").GetInt64(),
+        Seed = item.GetProperty("noise_seed").GetUInt64(),
         Steps = steps,
         FlowShift = shift,
         Width = item.TryGetProperty("width", out JsonElement w) ? w.GetInt32() : 128,

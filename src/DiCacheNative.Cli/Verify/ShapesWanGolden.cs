@@ -65,7 +65,7 @@ internal static class ShapesWanGolden
         comparer.Tensor("sigmas", [.. sampler.Sigmas], file.Tensors["sigmas"], NoiseGate);
         comparer.Tensor("timesteps", [.. sampler.Timesteps], file.Tensors["timesteps"], TimestepGate);
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
-        comparer.Tensor("noise", pipeline.Noise(request.Rng, request.Seed, size), file.Tensors["noise"], NoiseGate);
+        comparer.Tensor("noise", pipeline.Noise(request.Rng, request.Seed!.Value, size), file.Tensors["noise"], NoiseGate);
 
         double[] conditional = file.Tensors["velocity_cond"].ToDoubles(), unconditional = file.Tensors["velocity_uncond"].ToDoubles();
         double scale = request.CfgScale!.Value;
@@ -119,7 +119,7 @@ internal static class ShapesWanGolden
     {
         Prompt = item.GetProperty("prompt").GetString()!,
         NegativePrompt = item.GetProperty("negative_prompt").GetString()!,
-        Seed = item.GetProperty("noise_seed").GetInt64(),
+        Seed = item.GetProperty("noise_seed").GetUInt64(),
         Steps = item.GetProperty("steps").GetInt32(),
         FlowShift = (float)item.GetProperty("shift").GetDouble(),
         CfgScale = (float)item.GetProperty("guidance").GetDouble(),

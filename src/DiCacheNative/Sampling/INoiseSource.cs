@@ -10,7 +10,7 @@ public interface INoiseSource
     /// <summary>A generator of the given kind. The same kind and seed give the same bytes on every machine.</summary>
     /// <param name="kind">Which published generator.</param>
     /// <param name="seed">Any number; what <c>torch.manual_seed</c> takes.</param>
-    static INoiseSource Create(RngKind kind, long seed) => kind switch
+    static INoiseSource Create(RngKind kind, ulong seed) => kind switch
     {
         RngKind.Torch => new TorchRandom(seed),
         RngKind.Philox => new PhiloxRandom(seed),

@@ -17,7 +17,7 @@ public sealed class PhiloxRandom : INoiseSource
 
     /// <summary>Starts the generator.</summary>
     /// <param name="seed">The 64-bit key.</param>
-    public PhiloxRandom(long seed) => (_key0, _key1) = (unchecked((uint)seed), unchecked((uint)(seed >> 32)));
+    public PhiloxRandom(ulong seed) => (_key0, _key1) = (unchecked((uint)seed), unchecked((uint)(seed >> 32)));
 
     /// <inheritdoc/>
     public void Fill(Span<float> destination)

@@ -21,7 +21,7 @@ public sealed class TorchRandom : INoiseSource
 
     /// <summary>Starts the generator.</summary>
     /// <param name="seed">Any number. The Mersenne Twister takes its low 32 bits, as in PyTorch.</param>
-    public TorchRandom(long seed) => _bits = new MersenneTwister(unchecked((uint)seed));
+    public TorchRandom(ulong seed) => _bits = new MersenneTwister(unchecked((uint)seed));
 
     /// <inheritdoc/>
     public void Fill(Span<float> destination)

@@ -30,7 +30,7 @@ internal static class TinyFlux
     public static float[] Noise(int seed, int count)
     {
         float[] values = new float[count];
-        INoiseSource.Create(RngKind.Torch, seed).Fill(values);
+        INoiseSource.Create(RngKind.Torch, (ulong)seed).Fill(values);
         return values;
     }
 

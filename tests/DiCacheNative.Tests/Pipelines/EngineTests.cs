@@ -35,7 +35,7 @@ public sealed class EngineTests : IDisposable
         GenerationResult both = await _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken);
         for (int i = 0; i < 2; i++)
         {
-            GenerationResult alone = await _engine.GenerateAsync(request with { BatchCount = 1, Seed = 4 + i }, cancellationToken: TestContext.Current.CancellationToken);
+            GenerationResult alone = await _engine.GenerateAsync(request with { BatchCount = 1, Seed = 4 + (ulong)i }, cancellationToken: TestContext.Current.CancellationToken);
             Assert.Equal(alone.Images[0].Pixels, both.Images[i].Pixels);
         }
     }
