@@ -10,7 +10,9 @@ namespace {
 
 CUresult create_stream(CUstream* stream, unsigned flags) {
   if (flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+  static unsigned long streams_made = 0;
   auto created = std::make_shared<Stream>();
+  created->number = ++streams_made;
   created->non_blocking = flags == CU_STREAM_NON_BLOCKING;
   *stream = streams().add(std::move(created));
   return CUDA_SUCCESS;
@@ -121,6 +123,7 @@ DICACHE_EXPORT CUresult cuEventSynchronize(CUevent handle) {
   std::shared_ptr<Event> event = events().find(handle, "cuEventSynchronize");
   if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (CUresult r = refuse_captured(*event, "cuEventSynchronize"); r != CUDA_SUCCESS) return r;
+  if (std::shared_ptr<Stream> stream = event->stream.lock()) let_others_run(*stream);
   return finish_record(*event, event->issued);
 }
 

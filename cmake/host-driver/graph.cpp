@@ -39,7 +39,7 @@ void copy_into(Plan& plan, const Graph& graph) {
     if (node.conditional) {
       copy.type = node.conditional->type;
       copy.handle = node.conditional->handle;
-      for (const auto& body : node.conditional->bodies) copy_into(copy.bodies.emplace_back(), *body);
+      for (const auto& body : node.conditional->bodies) copy.bodies.push_back(instantiate(*body));
     }
   }
   plan.conditions = graph.conditions;
@@ -92,26 +92,31 @@ std::shared_ptr<Plan> instantiate(const Graph& graph) {
   return plan;
 }
 
-CUresult run_plan(const Plan& plan) {
-  for (const auto& condition : plan.conditions)
+PlanRun::PlanRun(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)), waiting_for_(plan_->nodes.size()), random_(options().seed) {
+  for (const auto& condition : plan_->conditions)
     if (condition->assign_initial) condition->value = condition->initial;
-  std::vector<size_t> waiting_for(plan.nodes.size()), ready;
-  for (size_t i = 0; i < plan.nodes.size(); i++) {
-    waiting_for[i] = plan.nodes[i].dependencies;
-    if (waiting_for[i] == 0) ready.push_back(i);
+  for (size_t i = 0; i < waiting_for_.size(); i++) {
+    waiting_for_[i] = plan_->nodes[i].dependencies;
+    if (waiting_for_[i] == 0) ready_.push_back(i);
   }
-  uint64_t random = options().seed;
-  while (!ready.empty()) {
-    random = random * 6364136223846793005ull + 1442695040888963407ull;
-    size_t at = options().seed == 0 ? 0 : static_cast<size_t>((random >> 33) % ready.size());
-    size_t i = ready[at];
-    ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(at));
-    const PlanNode& node = plan.nodes[i];
-    CUresult r = node.work ? perform(*node.work) : !node.bodies.empty() ? run_conditional(node) : CUDA_SUCCESS;
-    if (r != CUDA_SUCCESS) return r;
-    for (size_t next : node.dependents)
-      if (--waiting_for[next] == 0) ready.push_back(next);
-  }
+}
+
+CUresult PlanRun::step() {
+  random_ = random_ * 6364136223846793005ull + 1442695040888963407ull;
+  size_t at = options().seed == 0 ? 0 : static_cast<size_t>((random_ >> 33) % ready_.size());
+  size_t i = ready_[at];
+  ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(at));
+  const PlanNode& node = plan_->nodes[i];
+  CUresult r = node.work ? perform(*node.work) : !node.bodies.empty() ? run_conditional(node) : CUDA_SUCCESS;
+  for (size_t next : node.dependents)
+    if (--waiting_for_[next] == 0) ready_.push_back(next);
+  return r;
+}
+
+CUresult run_plan(const std::shared_ptr<const Plan>& plan) {
+  PlanRun run(plan);
+  while (!run.done())
+    if (CUresult r = run.step(); r != CUDA_SUCCESS) return r;
   return CUDA_SUCCESS;
 }
 

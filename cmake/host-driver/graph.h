@@ -39,7 +39,7 @@ struct PlanNode {
   std::optional<Work> work;
   ConditionalType type{};
   CUgraphConditionalHandle handle = 0;
-  std::vector<Plan> bodies;
+  std::vector<std::shared_ptr<const Plan>> bodies;
   size_t dependencies = 0;
   std::vector<size_t> dependents;
 };
@@ -60,8 +60,21 @@ CUgraphConditionalHandle add_condition(Graph& graph, unsigned initial, bool assi
 // A copy of the graph as it is now.
 std::shared_ptr<Plan> instantiate(const Graph& graph);
 
-// Runs the nodes in an order the dependencies allow; which one is chosen by the seed.
-CUresult run_plan(const Plan& plan);
+// A launch of a plan: its nodes one by one, in an order the dependencies allow; which one is chosen by the seed.
+class PlanRun {
+ public:
+  explicit PlanRun(std::shared_ptr<const Plan> plan);
+  bool done() const { return ready_.empty(); }
+  // Runs one node; the body of a conditional node counts as part of it.
+  CUresult step();
+
+ private:
+  std::shared_ptr<const Plan> plan_;
+  std::vector<size_t> waiting_for_, ready_;
+  uint64_t random_;
+};
+
+CUresult run_plan(const std::shared_ptr<const Plan>& plan);
 
 void clear_graphs();
 

@@ -12,6 +12,7 @@ struct Options {
   unsigned threads;     // DICACHE_HOST_THREADS: threads of the operating system that run blocks
   unsigned arch;        // DICACHE_HOST_ARCH: compute capability times ten
   bool eager;           // DICACHE_HOST_EAGER: run work when it is issued, not when something waits for it
+  bool interleave;      // DICACHE_HOST_INTERLEAVE: while one stream is waited for, work of the others runs between, in an order the seed chooses
 };
 
 Options& options();

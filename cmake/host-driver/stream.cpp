@@ -1,5 +1,7 @@
 #include "stream.h"
 
+#include <algorithm>
+
 #include "call.h"
 #include "capture.h"
 #include "memory.h"
@@ -20,6 +22,13 @@ CUresult drain_blocking() {
   for (const auto& [handle, stream] : streams())
     if (!stream->non_blocking) drain(*stream);
   return context_error();
+}
+
+uint64_t random_state = 0;
+
+unsigned chance() {
+  random_state = (random_state + options().seed) * 6364136223846793005ull + 1442695040888963407ull;
+  return static_cast<unsigned>(random_state >> 33);
 }
 
 }  // namespace
@@ -51,21 +60,43 @@ CUresult submit(Stream& stream, Work work, const char* call) {
 }
 
 bool advance(Stream& stream) {
-  if (stream.pending.empty()) return false;
+  if (stream.pending.empty() && !stream.launched) return false;
   if (context_error() != CUDA_SUCCESS) {
     // A context that failed runs nothing more.
     stream.pending.clear();
+    stream.launched.reset();
     return false;
   }
-  Work work = std::move(stream.pending.front());
-  stream.pending.pop_front();
-  if (CUresult r = perform(work); r != CUDA_SUCCESS) set_context_error(r);
+  if (!stream.launched) {
+    Work work = std::move(stream.pending.front());
+    stream.pending.pop_front();
+    auto* graph = std::get_if<GraphWork>(&work);
+    if (graph == nullptr || !options().interleave) {
+      if (CUresult r = perform(work); r != CUDA_SUCCESS) set_context_error(r);
+      return true;
+    }
+    stream.launched.emplace(graph->plan);
+  }
+  if (!stream.launched->done())
+    if (CUresult r = stream.launched->step(); r != CUDA_SUCCESS) set_context_error(r);
+  if (stream.launched->done()) stream.launched.reset();
   return true;
 }
 
+void let_others_run(const Stream& waited_for) {
+  if (!options().interleave) return;
+  std::vector<Stream*> others;
+  for (const auto& [handle, stream] : streams())
+    if (stream.get() != &waited_for) others.push_back(stream.get());
+  // In the order they were made, not that of their addresses, so that a seed gives the same run again.
+  std::sort(others.begin(), others.end(), [](const Stream* a, const Stream* b) { return a->number < b->number; });
+  // None, one or a few: the streams keep about the same pace, and now and then one is far ahead.
+  while (!others.empty() && (chance() & 1) != 0) advance(*others[chance() % others.size()]);
+}
+
 CUresult drain(Stream& stream) {
-  while (advance(stream)) {
-  }
+  do let_others_run(stream);
+  while (advance(stream));
   return context_error();
 }
 
@@ -84,8 +115,13 @@ CUresult finish_record(Event& event, uint64_t ticket) {
 }
 
 void clear_streams() {
+  random_state = 0;
   default_stream()->pending.clear();
-  for (const auto& [handle, stream] : streams()) stream->pending.clear();
+  default_stream()->launched.reset();
+  for (const auto& [handle, stream] : streams()) {
+    stream->pending.clear();
+    stream->launched.reset();
+  }
   streams().clear();
   events().clear();
 }

@@ -1,21 +1,24 @@
 // Streams and events. Work waits in its stream until something waits for it, as late as CUDA allows: a missing wait shows at once, as
-// old data. Options::eager makes it happen when it is issued instead.
+// old data. Options::eager makes it happen when it is issued instead; Options::interleave mixes the kernels of all streams, those of graphs
+// one by one, so that work of two streams that nothing orders runs now in one order, now in the other.
 #pragma once
 
 #include <chrono>
 #include <deque>
 
+#include "graph.h"
 #include "handles.h"
 #include "work.h"
 
 namespace dicache_host {
 
 struct Capture;
-struct GraphNode;
 
 struct Stream {
+  unsigned long number = 0;
   bool non_blocking = false;
   std::deque<Work> pending;
+  std::optional<PlanRun> launched;  // a graph launch under way, before what is pending
   // While capturing: into what, and the nodes the next one depends on.
   std::shared_ptr<Capture> capture;
   std::vector<GraphNode*> tail;
@@ -50,6 +53,8 @@ CUresult drain(Stream& stream);
 CUresult drain_all();
 // Runs one piece of pending work. False when there is none.
 bool advance(Stream& stream);
+// Lets other streams run some of theirs first, when they are to interleave.
+void let_others_run(const Stream& waited_for);
 // Runs the event's stream until the record is done.
 CUresult finish_record(Event& event, uint64_t ticket);
 

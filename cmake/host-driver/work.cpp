@@ -55,7 +55,7 @@ struct Performer {
     return CUDA_SUCCESS;
   }
   CUresult operator()(const WaitWork& w) const { return finish_record(*w.event, w.ticket); }
-  CUresult operator()(const GraphWork& w) const { return run_plan(*w.plan); }
+  CUresult operator()(const GraphWork& w) const { return run_plan(w.plan); }
 };
 
 struct Describer {

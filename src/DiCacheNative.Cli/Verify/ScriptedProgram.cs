@@ -37,6 +37,8 @@ internal sealed class ScriptedProgram : DiTProgram
         {
             Backend.Upload(adds.Slice(i * each, each), _adds[i]);
         }
+
+        Backend.Synchronize();
     }
 
     public override void SetTimesteps(ReadOnlySpan<float> sigmas)

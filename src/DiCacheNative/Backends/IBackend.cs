@@ -10,7 +10,9 @@ namespace DiCacheNative.Backends;
 /// </summary>
 /// <remarks>
 /// Operations issued by one thread run in order. Several threads may use one backend at the same time, each with tensors of its own.
-/// Operations may be asynchronous: <see cref="Download(in Tensor, Span{float})"/> and <see cref="Synchronize"/> wait.
+/// Operations (uploads included) may be asynchronous: <see cref="Download(in Tensor, Span{float})"/> and <see cref="Synchronize"/> wait for
+/// those of the calling thread. Operations of two threads are in no order: before another thread reads or writes a tensor, also after an
+/// await, the thread that used it must have waited. Models, programs and sessions do so themselves.
 /// </remarks>
 public interface IBackend : IDisposable
 {

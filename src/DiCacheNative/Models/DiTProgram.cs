@@ -11,7 +11,8 @@ namespace DiCacheNative.Models;
 /// </summary>
 /// <remarks>
 /// A program holds conditions (text, guidance) for several slots, one for each guidance branch, or for each branch and sample when samples
-/// decide for themselves. One thread at a time.
+/// decide for themselves. One thread at a time, not always the same: creating it, setting conditions and time steps wait for what they
+/// issue. Segments and <see cref="Select"/> do not: call <see cref="IBackend.Synchronize"/> before another thread goes on.
 /// </remarks>
 public abstract class DiTProgram : IDisposable
 {

@@ -11,7 +11,8 @@ namespace DiCacheNative.Models;
 /// </summary>
 /// <remarks>
 /// full: Embed Probe Body Head. resume: the same, the probe having run for the decision, so a computed step never pays twice for it.
-/// skip: Embed Probe Align Head. A session belongs to one thread at a time; sessions are independent of each other.
+/// skip: Embed Probe Align Head. A session belongs to one thread at a time, not always the same: each call waits for what it issued.
+/// Sessions are independent of each other.
 /// </remarks>
 public sealed class DiTSession : IDisposable
 {
@@ -149,13 +150,21 @@ public sealed class DiTSession : IDisposable
                 nameof(sigma));
         }
 
-        for (int i = 0; i < _lanesPerBranch; i++)
+        try
         {
-            int sample = _policy.Scope == DecisionScope.Sample ? i : -1;
-            StepInfo info = new(step, _sigmas.Length, branch, _options.Branches, sample, sigma);
-            _backend.Upload(latents.Slice(i * perProgram, perProgram), _program.Input);
-            LastDecision = RunLane(info, (branch * _lanesPerBranch) + i);
-            _backend.Download(_program.Velocity, velocity.Slice(i * perProgram, perProgram));
+            for (int i = 0; i < _lanesPerBranch; i++)
+            {
+                int sample = _policy.Scope == DecisionScope.Sample ? i : -1;
+                StepInfo info = new(step, _sigmas.Length, branch, _options.Branches, sample, sigma);
+                _backend.Upload(latents.Slice(i * perProgram, perProgram), _program.Input);
+                LastDecision = RunLane(info, (branch * _lanesPerBranch) + i);
+                _backend.Download(_program.Velocity, velocity.Slice(i * perProgram, perProgram));
+            }
+        }
+        catch
+        {
+            Settle();
+            throw;
         }
 
         _calls[branch]++;
@@ -167,6 +176,18 @@ public sealed class DiTSession : IDisposable
     {
         DropPlans();
         _arena.Dispose();
+    }
+
+    // What a call that fails has issued must not run beside what another thread issues next. Its own failure is the one to tell.
+    private void Settle()
+    {
+        try
+        {
+            _backend.Synchronize();
+        }
+        catch (BackendException)
+        {
+        }
     }
 
     private void DropPlans()

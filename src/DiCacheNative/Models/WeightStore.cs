@@ -28,10 +28,10 @@ internal sealed class WeightStore(IBackend backend, string model) : IDisposable
         return weight;
     }
 
-    /// <summary>Moves a vector to the backend: F32 [1, 1, elements].</summary>
+    /// <summary>Moves a vector to the backend: F32 [1, 1, elements]. Its numbers are there on return, whichever thread reads them.</summary>
     public Tensor Vector(in HostTensor source) => Rows([source]);
 
-    /// <summary>Moves tensors of the same size to the backend, one row each: F32 [1, count, elements].</summary>
+    /// <summary>Moves tensors of the same size to the backend, one row each: F32 [1, count, elements]. Their numbers are there on return.</summary>
     public Tensor Rows(IReadOnlyList<HostTensor> sources)
     {
         int width = checked((int)sources[0].Count);
@@ -47,6 +47,8 @@ internal sealed class WeightStore(IBackend backend, string model) : IDisposable
             backend.Upload(sources[i].ToArray(), rows.SliceRows(i, 1));
         }
 
+        // Uploads may still be under way, in an order that only this thread's operations keep; weights are read by any thread.
+        backend.Synchronize();
         _vectorElements += rows.Count;
         return rows;
     }

@@ -116,6 +116,44 @@ public sealed unsafe class HostDriverStreamTests
     }
 
     [Fact]
+    public void Interleaved_streams_run_what_nothing_orders_now_one_way_and_now_the_other()
+    {
+        HashSet<float> plain = [], graphs = [];
+        for (long seed = 1; seed <= 24; seed++)
+        {
+            plain.Add(TwoWriters(seed, asGraph: false));
+            graphs.Add(TwoWriters(seed, asGraph: true));
+        }
+
+        // Three kernels of each stream write to one place: either may have the last word, and a graph is no unit.
+        Assert.Equal([10f, 20f], plain.Order());
+        Assert.Equal([10f, 20f], graphs.Order());
+    }
+
+    [Fact]
+    public void Interleaved_streams_keep_the_order_of_each_and_of_their_events()
+    {
+        for (long seed = 1; seed <= 12; seed++)
+        {
+            HostDriverSession s = new(Normal, seed);
+            s.Library.Option("interleave", 1);
+            s.Check(s.Create("cuStreamCreate", 1, out nint other));
+            s.Check(s.Create("cuEventCreate", 2, out nint written));
+            nint a = s.Upload<float>([1]), b = s.Upload<float>([0]), zero = s.Upload<float>([0]);
+            s.Check(s.Synchronize());
+            Scale(s, a, b, zero, 3f, 1);
+            Scale(s, b, a, zero, 5f, 1);
+            s.Check(s.Call("cuEventRecord", written, s.Stream));
+            s.Check(((delegate* unmanaged<nint, nint, uint, int>)s.Library["cuStreamWaitEvent"])(other, written, 0));
+            Scale(s, a, b, zero, 7f, 1, other);
+            s.Check(s.Call("cuStreamSynchronize", other));
+
+            Assert.Equal(105f, s.Download<float>(b, 1)[0]);
+            Assert.Equal("", s.Findings);
+        }
+    }
+
+    [Fact]
     public void A_stream_that_joins_a_capture_must_be_joined_back()
     {
         HostDriverSession s = new(Normal);
@@ -229,6 +267,39 @@ public sealed unsafe class HostDriverStreamTests
         s.Check(s.Free(counts));
         Assert.Equal("", s.Stop());
         Assert.Equal("", s.Findings);
+    }
+
+    // Two streams write to the same number, three times each; gives who came last.
+    private static float TwoWriters(long seed, bool asGraph)
+    {
+        HostDriverSession s = new(Normal, seed);
+        s.Check(s.Create("cuStreamCreate", 1, out nint other));
+        nint one = s.Upload<float>([1]), into = s.Upload<float>([0]), zero = s.Upload<float>([0]);
+        s.Check(s.Synchronize());
+        s.Library.Option("interleave", 1);
+
+        void Write(nint stream, float value)
+        {
+            for (int i = 0; i < 3; i++)
+            {
+                Scale(s, one, into, zero, value, 1, stream);
+            }
+        }
+
+        if (asGraph)
+        {
+            nint graph = Capture(s, () => Write(s.Stream, 10f));
+            s.Check(s.Call("cuGraphLaunch", Instantiate(s, graph), s.Stream));
+        }
+        else
+        {
+            Write(s.Stream, 10f);
+        }
+
+        Write(other, 20f);
+        s.Check(s.Synchronize());
+        s.Check(s.Call("cuStreamSynchronize", other));
+        return s.Download<float>(into, 1)[0];
     }
 
     private static int WithBlockingStream(HostDriverSession s)

@@ -121,6 +121,7 @@ public sealed partial class FluxProgram : DiTProgram
 
         _finalModulation = NextNorm();
         UploadRope();
+        backend.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -152,6 +153,7 @@ public sealed partial class FluxProgram : DiTProgram
         Backend.Upload(textStates, _textStates);
         Backend.Linear(_textStates, _weights.TextIn, _contexts.SliceBatch(slot * Batch, Batch));
         Observe("context_embedder", _contexts.SliceBatch(slot * Batch, Batch));
+        Backend.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -209,6 +211,7 @@ public sealed partial class FluxProgram : DiTProgram
         }
 
         Modulate(_weights.FinalModulation);
+        b.Synchronize();
     }
 
     /// <inheritdoc/>

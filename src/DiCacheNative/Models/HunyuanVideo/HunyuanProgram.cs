@@ -58,6 +58,7 @@ public sealed partial class HunyuanProgram : DiTProgram
         RotaryTable.Fill(shape.Grid, config.RopeAxes, config.RopeTheta, cos, sin);
         backend.Upload(cos, _a.Rope.Cos);
         backend.Upload(sin, _a.Rope.Sin);
+        backend.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -106,6 +107,7 @@ public sealed partial class HunyuanProgram : DiTProgram
         b.Linear(_a.TextMeans.Reshape(1, Batch, _config.TextDim), _weights.RefinerTextIn.In, _a.TextHidden, Epilogue.Silu);
         b.Linear(_a.TextHidden, _weights.RefinerTextIn.Out, context);
         Observe("txt_in.c_embedder", context);
+        b.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -153,6 +155,7 @@ public sealed partial class HunyuanProgram : DiTProgram
         Modulate(hidden, HunyuanModulations.Others(_weights), at);
         Observe("freqs_cos", _a.Rope.Cos);
         Observe("freqs_sin", _a.Rope.Sin);
+        b.Synchronize();
     }
 
     /// <inheritdoc/>

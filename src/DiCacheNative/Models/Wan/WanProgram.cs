@@ -49,6 +49,7 @@ public sealed partial class WanProgram : DiTProgram
         backend.Upload(new float[d], _a.Zero);
         backend.Upload(new float[_a.Velocity.Count], _a.Velocity);
         UploadRope();
+        backend.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -90,6 +91,8 @@ public sealed partial class WanProgram : DiTProgram
         {
             SetImage(slot, samples, image);
         }
+
+        b.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -115,6 +118,7 @@ public sealed partial class WanProgram : DiTProgram
         Observe("time_projection", projection);
         Observe("rope_cos", _a.Rope.Cos);
         Observe("rope_sin", _a.Rope.Sin);
+        b.Synchronize();
     }
 
     /// <inheritdoc/>
