@@ -8,10 +8,10 @@ namespace DiCacheNative;
 /// <summary>Makes backends, and tells which there are and why others are not.</summary>
 public static class BackendFactory
 {
-    /// <summary>Environment variable with the path of the host driver, when it is not where the set-up builds it.</summary>
+    /// <summary>Environment variable with the path of the host driver, when it does not lie in the program's own folder.</summary>
     public const string HostDriverVariable = "DICACHE_CUDA_HOST";
 
-    private const string HostDriverPath = ".native/host-driver/libdicache_cuda_host.so";
+    private const string HostDriverFile = "libdicache_cuda_host.so";
 
     /// <summary>Creates a backend.</summary>
     /// <param name="kind">Which; <see cref="BackendKind.Auto"/> takes CUDA when there is a device, the CPU otherwise.</param>
@@ -72,10 +72,17 @@ public static class BackendFactory
     private static bool TryHost(BackendPrecision precision, out IBackend? backend, out string reason)
     {
         backend = null;
-        string? path = Environment.GetEnvironmentVariable(HostDriverVariable) ?? FindAbove(AppContext.BaseDirectory) ?? FindAbove(Directory.GetCurrentDirectory());
-        if (path is null)
+        string path = Environment.GetEnvironmentVariable(HostDriverVariable) ?? Path.Combine(AppContext.BaseDirectory, HostDriverFile);
+        if (path.Length == 0)
         {
-            reason = $"the host driver, which is for tests, was not found: build it with tools/build-host-driver.sh, or name it in {HostDriverVariable}";
+            reason = $"{HostDriverVariable} is set but empty: name the file of the host driver in it, or unset it";
+            return false;
+        }
+
+        if (!File.Exists(path))
+        {
+            reason = $"the host driver, which is for tests, was not found at {path}: build it with tools/build-host-driver.sh and the program after it, "
+                + $"or name its file in {HostDriverVariable}";
             return false;
         }
 
@@ -86,20 +93,6 @@ public static class BackendFactory
         bool created = CudaBackend.TryCreate(options, out CudaBackend? host, out reason);
         backend = host;
         return created;
-    }
-
-    private static string? FindAbove(string start)
-    {
-        for (DirectoryInfo? folder = new(start); folder is not null; folder = folder.Parent)
-        {
-            string path = Path.Combine(folder.FullName, HostDriverPath);
-            if (File.Exists(path))
-            {
-                return path;
-            }
-        }
-
-        return null;
     }
 
     private static BackendException Unavailable(string name, string reason) => new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose --backend cpu");

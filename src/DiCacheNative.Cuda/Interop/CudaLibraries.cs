@@ -73,6 +73,7 @@ public sealed class CudaLibraries
     /// <param name="path">Path of the library.</param>
     public static CudaLibraries Host(string path)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         CudaLibraries libraries = new("cuda-host");
         List<string> origins = [];
         NativeLibrary.TryLoad(Path.GetFullPath(path), out nint handle);

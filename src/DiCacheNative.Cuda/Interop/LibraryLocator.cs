@@ -37,7 +37,7 @@ internal static class LibraryLocator
 
         foreach (string name in names)
         {
-            if (NativeLibrary.TryLoad(name, out nint found))
+            if (TryLoadFromSystem(name, out nint found))
             {
                 path = name;
                 return found;
@@ -46,6 +46,28 @@ internal static class LibraryLocator
 
         path = "";
         return 0;
+    }
+
+    // Windows looks for a bare name in the current folder too, where anyone may have put a library: there only the system's folder and those of PATH
+    // are asked, as dlopen asks only the system's and those of LD_LIBRARY_PATH.
+    private static bool TryLoadFromSystem(string name, out nint library)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            return NativeLibrary.TryLoad(name, out library);
+        }
+
+        string[] named = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        foreach (string folder in (string[])[Environment.SystemDirectory, .. named])
+        {
+            if (Path.IsPathFullyQualified(folder) && NativeLibrary.TryLoad(Path.Combine(folder, name), out library))
+            {
+                return true;
+            }
+        }
+
+        library = 0;
+        return false;
     }
 
     /// <summary>
