@@ -51,6 +51,7 @@ internal static class VerifyCommand
                         ["first_difference"] = r.Decisions,
                         ["max_abs"] = r.Worst?.MaxAbs,
                         ["gate"] = r.Worst?.Gate,
+                        ["gaps"] = JsonReport.List(r.Gaps),
                         ["tensors"] = JsonReport.List(r.Comparisons, c => new JsonObject { ["name"] = c.Name, ["max_abs"] = c.MaxAbs, ["gate"] = c.Gate }),
                     }),
                     ["passed"] = passed,
@@ -73,6 +74,16 @@ internal static class VerifyCommand
         string decisions = result.DecisionsMatch ? "decisions equal" : "decisions differ at " + result.Decisions;
         string error = worst is null ? "nothing to compare" : string.Create(CultureInfo.InvariantCulture, $"max error {worst.MaxAbs:0.0e+00} of gate {worst.Gate:0.0e+00} in {worst.Name}");
         Console.Out.WriteLine($"{(result.Passed ? "pass" : "FAIL")}  {result.Name}: {error}; {decisions}");
+        foreach (string gap in all ? result.Gaps : result.Gaps.Take(3))
+        {
+            Console.Out.WriteLine($"      FAIL {gap}");
+        }
+
+        if (!all && result.Gaps.Count > 3)
+        {
+            Console.Out.WriteLine($"      FAIL and {result.Gaps.Count - 3} more like these (--all shows them)");
+        }
+
         foreach (Comparison c in result.Comparisons.Where(c => all || !c.Passed))
         {
             Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));

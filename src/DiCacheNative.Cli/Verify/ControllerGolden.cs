@@ -12,9 +12,18 @@ internal static class ControllerGolden
 {
     private const double OutputGate = 1e-5;
 
+    private static readonly Dictionary<string, string> s_settings = new()
+    {
+        ["variant"] = "the script, by whose rules the case is run",
+        ["config"] = "its settings",
+        ["steps"] = "compared call by call",
+    };
+
     public static IEnumerable<GoldenCase> Cases(string folder, string name)
     {
-        foreach (JsonElement record in GoldenFolder.ReadJson(folder, "records.json").EnumerateArray())
+        JsonElement records = GoldenFolder.ReadJson(folder, "records.json");
+        yield return GoldenFolder.Inventory(folder, name, "scripts.safetensors", [.. records.EnumerateArray().Select(r => r.GetProperty("name").GetString()!)], ["x", "block_add", "output"]);
+        foreach (JsonElement record in records.EnumerateArray())
         {
             string id = $"{name}/{record.GetProperty("name").GetString()}";
             yield return new GoldenCase(id, backend => Run(backend, folder, id, record));
@@ -53,10 +62,10 @@ internal static class ControllerGolden
         double[] expected = output.ToDoubles();
 
         using ScriptedProgram program = new(backend, rows, width, blocks);
-        using DiTSession session = new(program, new DiCachePolicy(Options(variant, config)), new SessionOptions { Branches = branches, KeepTrace = true, MeasureInput = true });
+        RecordedCalls recorded = new(new DiCachePolicy(Options(variant, config)), program.ProbeBlocks);
+        using DiTSession session = new(program, recorded.Policy, new SessionOptions { Branches = branches, KeepTrace = true, MeasureInput = true });
         float[] sigmas = [.. Enumerable.Range(0, callsPerRun / branches).Select(i => 1f - ((float)i / callsPerRun))];
         Comparer comparer = new();
-        JsonElement.ArrayEnumerator steps = record.GetProperty("steps").EnumerateArray();
         for (int call = 0; call < calls; call++)
         {
             int inRun = call % callsPerRun;
@@ -68,9 +77,43 @@ internal static class ControllerGolden
             program.Script(scripted.AsSpan(call * blocks * each, blocks * each));
             session.Step(inputs.AsSpan(call * each, each), sigmas[inRun / branches], inRun % branches, velocity);
             comparer.Tensor("output", velocity, expected.AsSpan(call * each, each), OutputGate);
-            steps.MoveNext();
-            comparer.Row(session.Trace[^1], steps.Current, $"call {call}");
+            recorded.Add(session);
         }
+
+        int depth = config.GetProperty("probe_depth").GetInt32();
+        foreach ((int call, JsonElement step) in record.GetProperty("steps").EnumerateArray().Take(calls).Index())
+        {
+            int inRun = call % callsPerRun;
+            bool last = inRun == callsPerRun - 1;
+            Dictionary<string, object?> facts = recorded.Facts(call);
+            recorded.AddState(facts, call);
+            facts["call"] = call;
+            facts["cnt"] = inRun;
+            facts["cnt_after"] = last ? 0 : inRun + 1;
+            facts["slot"] = branches == 2 ? inRun % 2 : null;
+            facts["state_reset_after_call"] = last;
+            facts["blocks_executed"] = Enumerable.Range(0, recorded.Blocks(call, blocks, depth)).ToArray();
+            if (variant != "flux")
+            {
+                // Two of the last three residuals are used; these scripts drop older ones.
+                facts["residual_window_len_before"] = Math.Min(3, (int)facts["residual_window_len_before"]!);
+            }
+
+            if (last && branches == 2)
+            {
+                // WAN's script forgets the state of the branch within the call.
+                facts.Remove("probe_state_refreshed");
+            }
+
+            comparer.Record(facts, step, $"call {call}");
+        }
+
+        comparer.Record(
+            new Dictionary<string, object?>
+            {
+                ["name"] = id, ["calls"] = calls, ["blocks"] = blocks, ["decisions"] = recorded.Letters(null),
+            },
+            record, "the case", s_settings);
 
         return comparer.Result(name);
     }

@@ -50,13 +50,7 @@ internal static class FluxGolden
         Dictionary<string, float[]> observed = [];
         for (int sample = 0; sample < times.Length; sample++)
         {
-            program.Observer = (tensor, value) =>
-            {
-                if (outputs.Tensors.ContainsKey(tensor))
-                {
-                    Keep(observed, tensor, Read(backend, value), sample, times.Length);
-                }
-            };
+            program.Observer = (tensor, value) => Keep(observed, tensor, Read(backend, value), sample, times.Length);
             Condition(program, inputs, inputs.Tensors.TryGetValue("guidance", out HostTensor guidance) ? guidance.ToArray() : []);
             program.SetTimesteps([times[sample] * 1000]);
             backend.Upload(latents, program.Input);
@@ -68,15 +62,55 @@ internal static class FluxGolden
         }
 
         Comparer comparer = new();
-        foreach ((string tensor, float[] values) in observed)
+        VideoGolden.ExpectForward(comparer, info, outputs);
+        foreach ((string tensor, HostTensor golden) in outputs.Tensors)
         {
-            double floor = info.TryGetProperty("noise_floor_f32_vs_f64", out JsonElement floors) && floors.TryGetProperty(tensor, out JsonElement f)
-                ? Comparer.Number(f, "max_abs") ?? 0 : 0;
-            comparer.Tensor(tensor, values, outputs.Tensors[tensor], Math.Max(ForwardGate, 4 * floor));
+            (string seen, double[] expected) = Expected(outputs, tensor, golden);
+            if (observed.TryGetValue(seen, out float[]? values))
+            {
+                float[] actual = seen.StartsWith("rotary_", StringComparison.Ordinal) ? VideoGolden.InPairs(values) : values;
+                comparer.Tensor(tensor, actual, expected, VideoGolden.Gate(info, tensor, ForwardGate));
+            }
         }
 
         return comparer.Result(name);
     }
+
+    // What the engine has of a recorded tensor, and the values that it must have there. It keeps no queries and keys between norm and rotation,
+    // and nothing between a product and its activation: those are taken one step further.
+    private static (string Observed, double[] Values) Expected(SafetensorsFile outputs, string tensor, in HostTensor golden)
+    {
+        double[] values = golden.ToDoubles();
+        switch (tensor)
+        {
+            case "double.0.attn.norm_q" or "double.0.attn.norm_k" or "double.0.attn.norm_added_q":
+                int text = tensor.EndsWith("added_q", StringComparison.Ordinal) ? 0 : outputs.Tensors["rotary_cos"].Shape[0] - golden.Shape[2];
+                double[] cos = outputs.Tensors["rotary_cos"].ToDoubles(), sin = outputs.Tensors["rotary_sin"].ToDoubles();
+                return (tensor.Replace("norm_", "rotated_", StringComparison.Ordinal), Rotated(values, golden.Shape, cos, sin, text));
+            case "single.0.proj_mlp":
+                return ("single.0.mlp", [.. values.Select(Gelu)]);
+            default:
+                return (tensor, values);
+        }
+    }
+
+    // [B, H, L, Dh] as [B, L, H Dh], each pair (a, b) turned: (a cos - b sin, b cos + a sin).
+    private static double[] Rotated(double[] values, ReadOnlySpan<int> shape, double[] cos, double[] sin, int firstRow)
+    {
+        (int heads, int length, int width) = (shape[1], shape[2], shape[3]);
+        double[] result = new double[values.Length];
+        for (int i = 0; i < values.Length; i += 2)
+        {
+            int pair = i % width, row = i / width % length, head = i / (width * length) % heads, sample = i / (width * length * heads);
+            int to = (((((sample * length) + row) * heads) + head) * width) + pair, at = ((firstRow + row) * width) + pair;
+            result[to] = (values[i] * cos[at]) - (values[i + 1] * sin[at]);
+            result[to + 1] = (values[i + 1] * cos[at]) + (values[i] * sin[at]);
+        }
+
+        return result;
+    }
+
+    private static double Gelu(double v) => 0.5 * v * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (v + (0.044715 * v * v * v))));
 
     private static void Keep(Dictionary<string, float[]> observed, string tensor, float[] values, int sample, int samples)
     {
@@ -100,27 +134,61 @@ internal static class FluxGolden
         float guidance = (float)(Comparer.Number(info, "guidance_scale") ?? 0);
         Condition(program, inputs, [.. Enumerable.Repeat(guidance, program.Batch)]);
         bool caches = info.GetProperty("enable_dicache").GetBoolean();
-        ICachePolicy policy = caches ? new DiCachePolicy(ControllerGolden.Options("flux", info)) : NoCachePolicy.Instance;
-        using DiTSession session = new(program, policy, new SessionOptions { Samples = program.Batch, KeepTrace = true, MeasureInput = caches });
+        RecordedCalls calls = new(caches ? new DiCachePolicy(ControllerGolden.Options("flux", info)) : NoCachePolicy.Instance, program.ProbeBlocks);
+        using DiTSession session = new(program, calls.Policy, new SessionOptions { Samples = program.Batch, KeepTrace = true, MeasureInput = caches });
 
         string scheduler = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)))!, "scheduler", "scheduler_config.json");
         FlowMatchEuler sampler = FlowMatchEuler.Create(SchedulerConfig.Read(scheduler), steps, program.Tokens);
         Comparer comparer = new();
-        comparer.Tensor("sigmas", [.. sampler.Sigmas], run.Tensors["sigmas"], 1e-6);
+        VideoGolden.ExpectRun(comparer, run);
+        VideoGolden.CompareTables(comparer, sampler, run);
         session.Begin([.. sampler.Sigmas.Take(steps)]);
         float[] latents = inputs.Tensors["hidden_states"].ToArray(), velocity = new float[latents.Length];
-        double[] velocities = run.Tensors["noise_pred"].ToDoubles(), trajectory = run.Tensors["latents"].ToDoubles();
-        JsonElement.ArrayEnumerator rows = records.GetProperty("steps").EnumerateArray();
+        VideoGolden.CompareStep(comparer, "latents", latents, run, 0, SampleGate);
         for (int i = 0; i < steps; i++)
         {
             session.Step(latents, sampler.Sigmas[i], 0, velocity);
-            comparer.Tensor("noise_pred", velocity, velocities.AsSpan(i * latents.Length, latents.Length), ForwardGate);
+            VideoGolden.CompareStep(comparer, "noise_pred", velocity, run, i, ForwardGate);
             sampler.Step(i, latents, velocity);
-            comparer.Tensor("latents", latents, trajectory.AsSpan((i + 1) * latents.Length, latents.Length), SampleGate);
-            rows.MoveNext();
-            comparer.Row(session.Trace[^1], rows.Current, $"step {i}");
+            VideoGolden.CompareStep(comparer, "latents", latents, run, i + 1, SampleGate);
+            calls.Add(session);
         }
 
+        int probed = caches ? info.GetProperty("probe_depth").GetInt32() : 0, doubles = model.Config.DoubleBlocks, singles = model.Config.SingleBlocks;
+        float threshold = caches ? (float)info.GetProperty("rel_l1_thresh").GetDouble() : 0;
+        foreach ((int call, JsonElement record) in records.GetProperty("steps").EnumerateArray().Take(steps).Index())
+        {
+            Dictionary<string, object?> facts = calls.Facts(call);
+            facts["step"] = call;
+            facts["sigma"] = sampler.Sigmas[call];
+            facts["sigma_next"] = sampler.Sigmas[call + 1];
+            facts["timestep"] = sampler.Timesteps[call];
+            facts["double_blocks_run"] = calls.Blocks(call, doubles, probed);
+            facts["single_blocks_run"] = calls.Blocks(call, singles, 0);
+            if (caches)
+            {
+                // The script counts calls, and begins anew after the last one.
+                bool last = call == steps - 1;
+                calls.AddState(facts, call);
+                facts["cnt"] = call;
+                facts["cnt_after"] = last ? 0 : call + 1;
+                facts["threshold"] = threshold;
+                facts["residual_window_len_after"] = last ? 0 : (int)facts["residual_window_len_before"]! + (session.Trace[call].Decision == StepDecision.Skip ? 0 : 1);
+                if (session.Trace[call].Accumulated is { } accumulated)
+                {
+                    facts["margin_to_threshold"] = new Difference(accumulated - threshold, threshold);
+                }
+            }
+
+            comparer.Record(facts, record, $"step {call}");
+        }
+
+        calls.CompareRun(comparer, records, new Dictionary<string, object?>
+        {
+            ["decisions"] = calls.Letters(0),
+            ["double_blocks_total"] = Enumerable.Range(0, steps).Sum(i => calls.Blocks(i, doubles, probed)),
+            ["single_blocks_total"] = Enumerable.Range(0, steps).Sum(i => calls.Blocks(i, singles, 0)),
+        });
         return comparer.Result(name);
     }
 

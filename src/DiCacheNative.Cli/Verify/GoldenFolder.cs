@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DiCacheNative.Weights;
 
 namespace DiCacheNative.Cli.Verify;
 
@@ -41,6 +42,60 @@ internal static class GoldenFolder
         {
             throw new ModelFormatException(path, $"cannot be read as JSON: {e.Message}", e);
         }
+    }
+
+    /// <summary>A case that asks whether a file holds the tensors of every case, CASE/PART, and no others: nothing is left for nobody to compare.</summary>
+    /// <param name="folder">Golden folder.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="file">File in it.</param>
+    /// <param name="cases">Names of the cases.</param>
+    /// <param name="parts">Tensors that each must have.</param>
+    /// <param name="some">Tensors that some have.</param>
+    public static GoldenCase Inventory(string folder, string name, string file, IReadOnlyList<string> cases, string[] parts, string[]? some = null)
+    {
+        string id = $"{name}/inventory of {file}";
+        return new GoldenCase(id, _ =>
+        {
+            using SafetensorsFile tensors = SafetensorsFile.Open(Path.Combine(folder, file));
+            HashSet<string> expected = [.. cases.SelectMany(c => parts.Select(p => $"{c}/{p}"))];
+            HashSet<string> allowed = [.. expected, .. cases.SelectMany(c => (some ?? []).Select(p => $"{c}/{p}"))];
+            Comparer comparer = new();
+            comparer.Equal("names", expected.IsSubsetOf(tensors.Tensors.Keys) && allowed.IsSupersetOf(tensors.Tensors.Keys) && cases.Distinct().Count() == cases.Count);
+            foreach (string missing in expected.Except(tensors.Tensors.Keys))
+            {
+                comparer.Gap($"{file} does not hold {missing}");
+            }
+
+            foreach (string orphan in tensors.Tensors.Keys.Except(allowed))
+            {
+                comparer.Gap($"{orphan} in {file} is of no case");
+            }
+
+            return comparer.Result(id);
+        });
+    }
+
+    /// <summary>A case that asks whether every tensor file of a folder belongs to a case, and is there.</summary>
+    public static GoldenCase Files(string folder, string name, IEnumerable<string> files)
+    {
+        string id = $"{name}/inventory";
+        return new GoldenCase(id, _ =>
+        {
+            string[] named = [.. files], there = [.. Directory.EnumerateFiles(folder, "*.safetensors").Select(f => Path.GetFileName(f))];
+            Comparer comparer = new();
+            comparer.Equal("files", named.Length > 0 && named.Order().SequenceEqual(there.Order()));
+            foreach (string missing in named.Except(there))
+            {
+                comparer.Gap($"there is no {missing}");
+            }
+
+            foreach (string orphan in there.Except(named))
+            {
+                comparer.Gap($"{orphan} is of no case");
+            }
+
+            return comparer.Result(id);
+        });
     }
 
     private static void Add(List<GoldenCase> cases, string folder, string name, string? modelPath)

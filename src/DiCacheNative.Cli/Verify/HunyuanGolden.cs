@@ -52,6 +52,7 @@ internal static class HunyuanGolden
         }
 
         Comparer comparer = new();
+        VideoGolden.ExpectForward(comparer, info, outputs);
         foreach ((string tensor, float[][] values) in observed.Values)
         {
             if (!outputs.Tensors.TryGetValue(tensor, out HostTensor golden))
@@ -75,7 +76,7 @@ internal static class HunyuanGolden
     {
         if (tensor.StartsWith("freqs_", StringComparison.Ordinal))
         {
-            return (values, [.. expected.Where((_, i) => i % 2 == 0)]);
+            return (VideoGolden.InPairs(values), expected);
         }
 
         // Vectors were computed for the whole batch, in one row each.
@@ -119,24 +120,40 @@ internal static class HunyuanGolden
         using HunyuanProgram program = model.CreateProgram(new HunyuanShape(VideoGolden.Latent(noise), inputs.Tensors["text_states"].Shape[1], noise.Shape[0], MaxSteps: steps));
         program.SetConditions(0, [.. Enumerable.Range(0, program.Batch).Select(i => Conditions(inputs, i, guidance))]);
         bool caches = info.GetProperty("enable_dicache").GetBoolean();
-        ICachePolicy policy = caches ? new DiCachePolicy(ControllerGolden.Options("hunyuan", info)) : NoCachePolicy.Instance;
-        using DiTSession session = new(program, policy, new SessionOptions { Samples = program.Batch, KeepTrace = true, MeasureInput = caches });
+        RecordedCalls calls = new(caches ? new DiCachePolicy(ControllerGolden.Options("hunyuan", info)) : NoCachePolicy.Instance, program.ProbeBlocks);
+        using DiTSession session = new(program, calls.Policy, new SessionOptions { Samples = program.Batch, KeepTrace = true, MeasureInput = caches });
 
         Comparer comparer = new();
+        VideoGolden.ExpectRun(comparer, run);
         VideoGolden.CompareTables(comparer, sampler, run);
         session.Begin([.. sampler.Sigmas.Take(steps)], [.. sampler.Timesteps]);
         float[] latents = noise.ToArray(), velocity = new float[latents.Length];
-        JsonElement.ArrayEnumerator rows = records.GetProperty("steps").EnumerateArray();
+        VideoGolden.CompareStep(comparer, "latents", latents, run, 0, SampleGate);
         for (int i = 0; i < steps; i++)
         {
             session.Step(latents, sampler.Sigmas[i], 0, velocity);
             VideoGolden.CompareStep(comparer, "noise_pred", velocity, run, i, SampleGate);
             sampler.Step(i, latents, velocity);
             VideoGolden.CompareStep(comparer, "latents", latents, run, i + 1, SampleGate);
-            rows.MoveNext();
-            comparer.Row(session.Trace[^1], rows.Current, $"step {i}");
+            calls.Add(session);
         }
 
+        foreach ((int call, JsonElement record) in records.GetProperty("steps").EnumerateArray().Take(steps).Index())
+        {
+            Dictionary<string, object?> facts = calls.Facts(call);
+            facts["step"] = call;
+            facts["sigma"] = sampler.Sigmas[call];
+            facts["timestep"] = sampler.Timesteps[call];
+            comparer.Record(facts, record, $"step {call}");
+        }
+
+        int probed = caches ? info.GetProperty("probe_depth").GetInt32() : 0;
+        calls.CompareRun(comparer, records, new Dictionary<string, object?>
+        {
+            ["decisions"] = calls.Letters(0),
+            ["double_blocks_total"] = Enumerable.Range(0, steps).Sum(i => calls.Blocks(i, model.Config.DoubleBlocks, probed)),
+            ["single_blocks_total"] = Enumerable.Range(0, steps).Sum(i => calls.Blocks(i, model.Config.SingleBlocks, 0)),
+        });
         return comparer.Result(name);
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using DiCacheNative.Sampling;
+using DiCacheNative.Tensors;
 using DiCacheNative.Weights;
 
 namespace DiCacheNative.Cli.Verify;
@@ -13,9 +14,30 @@ internal static class SchedulerGolden
     private const double TimestepGate = 1e-3;
     private const double RunGate = 2e-6;
 
+    private static readonly Dictionary<string, string> s_settings = new()
+    {
+        ["image_seq_len"] = "a setting",
+        ["shift"] = "a setting",
+        ["reverse"] = "a setting",
+        ["mu"] = "shows in every noise level",
+        ["sigmas"] = "compared number by number",
+        ["timesteps"] = "compared number by number",
+    };
+
+    private static readonly Dictionary<string, string> s_order = new()
+    {
+        ["order"] = "shows in the samples",
+        ["predictor_order"] = "shows in the samples",
+        ["corrector_used"] = "shows in the corrected samples",
+    };
+
     public static IEnumerable<GoldenCase> Cases(string folder, string name)
     {
-        foreach (JsonProperty property in GoldenFolder.ReadJson(folder, "schedulers.json").EnumerateObject())
+        JsonElement root = GoldenFolder.ReadJson(folder, "schedulers.json");
+        string[] runs = [.. root.GetProperty("stepping").EnumerateArray().Select(r => r.GetProperty("name").GetString()!)];
+        yield return GoldenFolder.Inventory(folder, name, "steps.safetensors", runs, ["model_outputs", "samples"], ["corrected_samples"]);
+        yield return GoldenFolder.Inventory(folder, name, "steps.f64.safetensors", runs, ["samples"], ["corrected_samples"]);
+        foreach (JsonProperty property in root.EnumerateObject())
         {
             string key = property.Name;
             JsonElement value = property.Value;
@@ -28,7 +50,7 @@ internal static class SchedulerGolden
             foreach (JsonElement run in value.EnumerateArray())
             {
                 string id = run.GetProperty("name").GetString()!;
-                yield return new GoldenCase($"{name}/{id}", _ => Run(folder, $"{name}/{id}", id));
+                yield return new GoldenCase($"{name}/{id}", _ => Run(folder, $"{name}/{id}", id, run));
             }
         }
     }
@@ -73,37 +95,63 @@ internal static class SchedulerGolden
     private static VerifyResult Tables(string name, string table, JsonElement entries)
     {
         Comparer comparer = new();
-        foreach (JsonElement entry in entries.EnumerateArray())
+        foreach ((int index, JsonElement entry) in entries.EnumerateArray().Index())
         {
             ISampler sampler = FromTable(table, entry);
             comparer.Tensor("sigmas", [.. sampler.Sigmas], Numbers(entry.GetProperty("sigmas")), SigmaGate);
             comparer.Tensor("timesteps", [.. sampler.Timesteps], Numbers(entry.GetProperty("timesteps")), TimestepGate);
+            comparer.Record(new Dictionary<string, object?> { ["steps"] = sampler.Sigmas.Count - 1 }, entry, $"entry {index}", s_settings);
         }
 
         return comparer.Result(name);
     }
 
-    private static VerifyResult Run(string folder, string name, string run)
+    private static VerifyResult Run(string folder, string name, string run, JsonElement record)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "steps.safetensors"));
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "steps.safetensors")), exact = SafetensorsFile.Open(Path.Combine(folder, "steps.f64.safetensors"));
         float[] outputs = file.Get(run + "/model_outputs").ToArray();
         int steps = file.Get(run + "/model_outputs").Shape[0], length = outputs.Length / steps;
-        double[] samples = file.Get(run + "/samples").ToDoubles();
-        double[]? corrected = file.Tensors.ContainsKey(run + "/corrected_samples") ? file.Get(run + "/corrected_samples").ToDoubles() : null;
         ISampler sampler = FromRun(run, steps);
-        float[] x = [.. samples[..length].Select(v => (float)v)];
         Comparer comparer = new();
-        for (int i = 0; i < steps; i++)
+
+        // The binary32 run of the reference, and its binary64 run, from which it lies away by the floor.
+        double floor = Comparer.Number(record.GetProperty("noise_floor_f32_vs_f64"), "max_abs") ?? 0;
+        float[] x = [.. file.Get(run + "/samples").ToDoubles()[..length].Select(v => (float)v)];
+        string[] parts = sampler is UniPcFlow ? ["samples", "corrected_samples"] : ["samples"];
+        foreach (string part in parts)
         {
+            comparer.Expect([part, part + " in binary64"], "a run of the solver");
+        }
+
+        Compare("samples in binary64", x, exact, 0, RunGate, "samples");
+        foreach ((int i, JsonElement step) in record.GetProperty("steps").EnumerateArray().Take(steps).Index())
+        {
+            Dictionary<string, object?> facts = new() { ["step"] = i, ["sigma"] = sampler.Sigmas[i], ["sigma_next"] = sampler.Sigmas[i + 1], ["timestep"] = sampler.Timesteps[i] };
+            comparer.Record(facts, step, $"step {i}", s_order);
             sampler.Step(i, x, outputs.AsSpan(i * length, length));
-            comparer.Tensor("samples", x, samples.AsSpan((i + 1) * length, length), RunGate);
-            if (corrected is not null && sampler is UniPcFlow uniPc)
+            foreach (string part in parts)
             {
-                comparer.Tensor("corrected_samples", uniPc.Corrected, corrected.AsSpan(i * length, length), RunGate);
+                float[] actual = part == "samples" ? x : [.. ((UniPcFlow)sampler).Corrected];
+                int at = part == "samples" ? i + 1 : i;
+                Compare(part, actual, file, at, RunGate);
+                Compare(part + " in binary64", actual, exact, at, RunGate + (4 * floor), part);
             }
         }
 
+        if (record.GetProperty("steps").GetArrayLength() != steps)
+        {
+            comparer.Gap($"{record.GetProperty("steps").GetArrayLength()} steps are recorded of a run of {steps}");
+        }
+
         return comparer.Result(name);
+
+        void Compare(string label, float[] actual, SafetensorsFile source, int row, double gate, string? part = null)
+        {
+            if (source.Tensors.TryGetValue($"{run}/{part ?? label}", out HostTensor series))
+            {
+                comparer.Tensor(label, actual, row < series.Shape[0] ? series.Rows(row, 1).ToDoubles() : [], gate);
+            }
+        }
     }
 
     private static double[] Numbers(JsonElement array) => [.. array.EnumerateArray().Select(v => (double)v.GetSingle())];

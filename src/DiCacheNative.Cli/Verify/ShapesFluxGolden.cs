@@ -1,6 +1,7 @@
 using System.Text.Json;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
+using DiCacheNative.Pipelines;
 using DiCacheNative.Tensors;
 using DiCacheNative.Text;
 using DiCacheNative.Weights;
@@ -20,32 +21,41 @@ internal static class ShapesFluxGolden
     private const double RecordedDeltaGate = 1e-5;
     private const double RecordedGammaGate = 1e-3;
 
+    private static readonly string[] s_always =
+        ["input_ids", "input_ids_2", "pooled", "hidden_states", "noise_packed", "noise_latent", "sigmas", "final_packed", "final_latent", "image"];
+
+    // Of the other two prompts the decisions were recorded, and no latents.
+    private static readonly string[] s_decisionsOnly =
+        [.. new[] { 1, 2 }.SelectMany(prompt => new[] { 10, 20, 40 }.Select(threshold => $"dicache-{prompt}-{threshold}.safetensors"))];
+
+    private static readonly Dictionary<string, string> s_notCompared = new()
+    {
+        ["file"] = "the tensors, compared one by one",
+        ["prompt"] = "a setting",
+        ["noise_seed"] = "a setting",
+        ["threshold"] = "a setting",
+        ["skipped_steps"] = "compared step by step",
+        ["delta_from_step_1"] = "compared step by step",
+        ["gamma_of_skipped"] = "compared step by step",
+        ["psnr_to_uncached"] = "the reference's own distance between two recorded images",
+    };
+
     public static IEnumerable<GoldenCase> Cases(string folder, string name, string model)
     {
         JsonElement golden = GoldenFolder.ReadJson(folder, "golden.json");
         yield return new GoldenCase($"{name}/tokenizers", backend => Tokenizers(backend, $"{name}/tokenizers", model, golden));
-        foreach (JsonElement item in golden.GetProperty("cases").EnumerateArray())
-        {
-            string file = item.GetProperty("file").GetString()!;
-            if (File.Exists(Path.Combine(folder, file)))
-            {
-                yield return new GoldenCase($"{name}/{file}", backend => Plain(backend, folder, $"{name}/{file}", model, item));
-            }
-        }
-
-        if (!File.Exists(Path.Combine(folder, "dicache.json")))
-        {
-            yield break;
-        }
-
         JsonElement cached = GoldenFolder.ReadJson(folder, "dicache.json");
-        foreach (JsonElement item in cached.GetProperty("cases").EnumerateArray())
+        JsonElement[] plain = [.. golden.GetProperty("cases").EnumerateArray()], skipping = [.. cached.GetProperty("cases").EnumerateArray()];
+        static string File(JsonElement item) => item.GetProperty("file").GetString()!;
+        yield return GoldenFolder.Files(folder, name, [.. plain.Select(File), .. skipping.Select(File).Except(s_decisionsOnly)]);
+        foreach (JsonElement item in plain)
         {
-            string file = item.GetProperty("file").GetString()!;
-            if (File.Exists(Path.Combine(folder, file)))
-            {
-                yield return new GoldenCase($"{name}/{file}", backend => Cached(backend, folder, $"{name}/{file}", model, cached, item));
-            }
+            yield return new GoldenCase($"{name}/{File(item)}", backend => Plain(backend, folder, $"{name}/{File(item)}", model, item));
+        }
+
+        foreach (JsonElement item in skipping)
+        {
+            yield return new GoldenCase($"{name}/{File(item)}", backend => Cached(backend, folder, $"{name}/{File(item)}", model, cached, item));
         }
     }
 
@@ -75,7 +85,11 @@ internal static class ShapesFluxGolden
         using FluxPipeline pipeline = FluxPipeline.Load(backend, model, new EngineOptions());
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, item.GetProperty("file").GetString()!));
         Comparer comparer = new();
+        comparer.Expect(file.Tensors.Keys.Union(s_always), item.GetProperty("file").GetString()!);
         CompareIds(comparer, pipeline, item.GetProperty("prompt").GetString()!, item);
+        (TokenizedText clip, TokenizedText t5) = pipeline.Tokenize(item.GetProperty("prompt").GetString()!);
+        comparer.Tensor("input_ids", [.. clip.Ids.Select(i => (float)i)], file.Tensors["input_ids"], 0.5);
+        comparer.Tensor("input_ids_2", [.. t5.Ids.Select(i => (float)i)], file.Tensors["input_ids_2"], 0.5);
         (float[] pooled, float[] states, _) = pipeline.EncodePrompt(item.GetProperty("prompt").GetString()!);
         comparer.Tensor("pooled", pooled, file.Tensors["pooled"], FeatureGate);
         comparer.Tensor("hidden_states", states, file.Tensors["hidden_states"], FeatureGate);
@@ -97,12 +111,23 @@ internal static class ShapesFluxGolden
             },
         };
         int grid = request.Width / 16;
-        comparer.Tensor("noise_packed", pipeline.Noise(request, request.Seed!.Value, request.Height / 16, grid), file.Tensors["noise_packed"], NoiseGate);
+        float[] noise = pipeline.Noise(request, request.Seed!.Value, request.Height / 16, grid);
+        comparer.Tensor("noise_packed", noise, file.Tensors["noise_packed"], NoiseGate);
+        comparer.Tensor("noise_latent", Unpacked(noise, request), file.Tensors["noise_latent"], NoiseGate);
         comparer.Tensor("sigmas", [.. pipeline.CreateSampler(request.Steps!.Value, grid * grid, request.FlowShift).Sigmas], file.Tensors["sigmas"], NoiseGate);
         GenerationResult result = pipeline.Generate(request);
         comparer.Tensor("final_packed", result.Latents, file.Tensors["final_packed"], LatentGate);
+        comparer.Tensor("final_latent", Unpacked(result.Latents, request), file.Tensors["final_latent"], LatentGate);
         comparer.Tensor("image", result.Planes.Values, file.Tensors["image"], ImageGate);
         return comparer.Result(name);
+    }
+
+    private static float[] Unpacked(float[] tokens, GenerationRequest request)
+    {
+        float[] planes = new float[tokens.Length];
+        int height = request.Height / 16, width = request.Width / 16;
+        LatentPacking.Unpack(tokens, planes, tokens.Length / (4 * height * width), height, width);
+        return planes;
     }
 
     private static double[]? Steps(SafetensorsFile file, string name) => file.Tensors.TryGetValue(name, out HostTensor values) ? values.ToDoubles() : null;
@@ -110,7 +135,6 @@ internal static class ShapesFluxGolden
     private static VerifyResult Cached(IBackend backend, string folder, string name, string model, JsonElement golden, JsonElement item)
     {
         using FluxPipeline pipeline = FluxPipeline.Load(backend, model, new EngineOptions());
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, item.GetProperty("file").GetString()!));
         int steps = golden.GetProperty("steps").GetInt32();
         DiCacheOptions options = DiCacheOptions.Default with
         {
@@ -131,22 +155,41 @@ internal static class ShapesFluxGolden
                 break;
             }
 
-            if (row.DeltaY is { } delta)
+            // The recorded changes go on through the computed steps, which this engine does not measure.
+            if (row.DeltaY is { } delta && row.Step <= deltas.Length)
             {
                 comparer.Tensor("delta_y", [delta], [deltas[row.Step - 1]], RecordedDeltaGate);
             }
-
-            if (row.Decision == StepDecision.Skip && gammas.TryDequeue(out double gamma))
+            else if (row.Decision == StepDecision.Skip)
             {
-                comparer.Tensor("gamma", [row.Gamma ?? float.NaN], [gamma], RecordedGammaGate);
+                comparer.Gap($"step {row.Step}: delta_y is {(row.DeltaY is null ? "not measured" : "not recorded")}");
+            }
+
+            if (row.Decision == StepDecision.Skip)
+            {
+                comparer.Tensor("gamma", [row.Gamma ?? float.NaN], gammas.TryDequeue(out double gamma) ? [gamma] : [], RecordedGammaGate);
             }
         }
 
-        comparer.Tensor("final_packed", result.Latents, file.Tensors["final_packed"], LatentGate);
-        if (file.Tensors.TryGetValue("image", out HostTensor image))
+        if (result.Trace.Count != steps || deltas.Length != steps - 1 || gammas.Count > 0)
         {
-            comparer.Tensor("image", result.Planes.Values, image, ImageGate);
+            comparer.Gap($"{result.Trace.Count} calls of {steps} were traced, with {deltas.Length} changes recorded and {gammas.Count} values of gamma too many");
         }
+
+        comparer.Expect(["delta_y", "gamma"], "dicache.json");
+        comparer.Record(new Dictionary<string, object?>(), item, "the case", s_notCompared);
+        string tensors = item.GetProperty("file").GetString()!;
+        if (!s_decisionsOnly.Contains(tensors))
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, tensors));
+            comparer.Expect(file.Tensors.Keys.Union(["final_packed"]), tensors);
+            comparer.Tensor("final_packed", result.Latents, file.Tensors["final_packed"], LatentGate);
+            if (file.Tensors.TryGetValue("image", out HostTensor image))
+            {
+                comparer.Tensor("image", result.Planes.Values, image, ImageGate);
+            }
+        }
+
         return comparer.Result(name);
     }
 

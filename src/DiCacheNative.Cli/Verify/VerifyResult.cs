@@ -13,11 +13,12 @@ internal sealed record Comparison(string Name, double MaxAbs, double Gate)
 /// <param name="Name">Folder of the case below the one given, with the checkpoint layout where there are two.</param>
 /// <param name="Comparisons">Every quantity compared.</param>
 /// <param name="Decisions">Null when all decisions were identical (or there were none), otherwise the first difference.</param>
-internal sealed record VerifyResult(string Name, IReadOnlyList<Comparison> Comparisons, string? Decisions = null)
+/// <param name="Gaps">What was recorded and compared with nothing, or should have been recorded and was not; one sentence each.</param>
+internal sealed record VerifyResult(string Name, IReadOnlyList<Comparison> Comparisons, string? Decisions, IReadOnlyList<string> Gaps)
 {
     public bool DecisionsMatch => Decisions is null;
 
-    public bool Passed => DecisionsMatch && Comparisons.Count > 0 && Comparisons.All(c => c.Passed);
+    public bool Passed => DecisionsMatch && Gaps.Count == 0 && Comparisons.Count > 0 && Comparisons.All(c => c.Passed);
 
     /// <summary>The comparison closest to its gate, or farthest beyond.</summary>
     public Comparison? Worst => Comparisons.Count == 0 ? null : Comparisons.MaxBy(c => c.MaxAbs / c.Gate);

@@ -65,6 +65,9 @@ internal static class VideoGolden
         return result;
     }
 
+    /// <summary>Every value twice: rotary tables are recorded with one value for each of a pair, and kept with one for both.</summary>
+    public static float[] InPairs(float[] values) => [.. values.SelectMany(v => new[] { v, v })];
+
     /// <summary>One whole forward with the conditions of slot 0.</summary>
     public static void Forward(DiTProgram program, float[] latents, float timestep)
     {
@@ -85,16 +88,32 @@ internal static class VideoGolden
     /// <summary>Compares sigmas and time steps.</summary>
     public static void CompareTables(Comparer comparer, ISampler sampler, SafetensorsFile run)
     {
-        comparer.Tensor("sigmas", [.. sampler.Sigmas], run.Tensors["sigmas"], 1e-6);
-        comparer.Tensor("timesteps", [.. sampler.Timesteps], run.Tensors["timesteps"], 1e-3);
+        foreach ((string name, IReadOnlyList<float> table, double gate) in new[] { ("sigmas", sampler.Sigmas, 1e-6), ("timesteps", sampler.Timesteps, 1e-3) })
+        {
+            if (run.Tensors.TryGetValue(name, out HostTensor expected))
+            {
+                comparer.Tensor(name, [.. table], expected, gate);
+            }
+        }
     }
 
-    /// <summary>Compares one step of a recorded series, if it was recorded.</summary>
+    /// <summary>Asks for every tensor of a single forward, and for those that the case says it holds.</summary>
+    public static void ExpectForward(Comparer comparer, JsonElement info, SafetensorsFile outputs)
+    {
+        comparer.Expect(outputs.Tensors.Keys, "outputs.safetensors");
+        comparer.Expect(info.GetProperty("noise_floor_f32_vs_f64").EnumerateObject().Select(f => f.Name), "case.json");
+    }
+
+    /// <summary>Asks for every tensor of a sampling run; these four are in each.</summary>
+    public static void ExpectRun(Comparer comparer, SafetensorsFile run) =>
+        comparer.Expect(run.Tensors.Keys.Union(["sigmas", "timesteps", "noise_pred", "latents"]), "run.safetensors");
+
+    /// <summary>Compares one step of a recorded series.</summary>
     public static void CompareStep(Comparer comparer, string tensor, float[] actual, SafetensorsFile run, int step, double gate)
     {
         if (run.Tensors.TryGetValue(tensor, out HostTensor series))
         {
-            comparer.Tensor(tensor, actual, series.Rows(step, 1).ToDoubles(), gate);
+            comparer.Tensor(tensor, actual, step < series.Shape[0] ? series.Rows(step, 1).ToDoubles() : [], gate);
         }
     }
 

@@ -58,6 +58,7 @@ internal static class WanGolden
         }
 
         Comparer comparer = new();
+        VideoGolden.ExpectForward(comparer, info, outputs);
         foreach ((string tensor, float[][] values) in observed.Values)
         {
             foreach ((string golden, double[] expected, Range part) in Expected(outputs, shape, tensor))
@@ -132,10 +133,11 @@ internal static class WanGolden
         program.SetConditions(0, Conditions(inputs, "context", 0, 1));
         program.SetConditions(1, Conditions(inputs, "context_null", 0, 1));
         bool caches = info.GetProperty("enable_dicache").GetBoolean();
-        ICachePolicy policy = caches ? new DiCachePolicy(ControllerGolden.Options("wan", info)) : NoCachePolicy.Instance;
-        using DiTSession session = new(program, policy, new SessionOptions { Branches = 2, KeepTrace = true, MeasureInput = caches });
+        RecordedCalls calls = new(caches ? new DiCachePolicy(ControllerGolden.Options("wan", info)) : NoCachePolicy.Instance, program.ProbeBlocks);
+        using DiTSession session = new(program, calls.Policy, new SessionOptions { Branches = 2, KeepTrace = true, MeasureInput = caches });
 
         Comparer comparer = new();
+        VideoGolden.ExpectRun(comparer, run);
         VideoGolden.CompareTables(comparer, sampler, run);
         session.Begin([.. sampler.Sigmas.Take(steps)], [.. sampler.Timesteps]);
         float[] latents = inputs.Tensors["noise"].ToArray();
@@ -143,15 +145,14 @@ internal static class WanGolden
         float[] guided = new float[latents.Length];
         float scale = (float)info.GetProperty("guide_scale").GetDouble();
         string[] branches = ["cond", "uncond"];
-        JsonElement.ArrayEnumerator rows = records.GetProperty("steps").EnumerateArray();
+        VideoGolden.CompareStep(comparer, "latents", latents, run, 0, SampleGate);
         for (int i = 0; i < steps; i++)
         {
             for (int branch = 0; branch < 2; branch++)
             {
                 session.Step(latents, sampler.Sigmas[i], branch, velocity[branch]);
                 VideoGolden.CompareStep(comparer, "noise_pred_" + branches[branch], velocity[branch], run, i, SampleGate);
-                rows.MoveNext();
-                comparer.Row(session.Trace[^1], rows.Current, $"step {i}, {branches[branch]}");
+                calls.Add(session);
             }
 
             for (int e = 0; e < guided.Length; e++)
@@ -164,6 +165,23 @@ internal static class WanGolden
             VideoGolden.CompareStep(comparer, "latents", latents, run, i + 1, SampleGate);
         }
 
+        foreach ((int call, JsonElement record) in records.GetProperty("steps").EnumerateArray().Take(2 * steps).Index())
+        {
+            Dictionary<string, object?> facts = calls.Facts(call);
+            facts["step"] = call / 2;
+            facts["branch"] = branches[call % 2];
+            facts["sigma"] = sampler.Sigmas[call / 2];
+            facts["timestep"] = sampler.Timesteps[call / 2];
+            comparer.Record(facts, record, $"step {call / 2}, {branches[call % 2]}");
+        }
+
+        int probed = caches ? info.GetProperty("probe_depth").GetInt32() : 0;
+        calls.CompareRun(comparer, records, new Dictionary<string, object?>
+        {
+            ["decisions_cond"] = calls.Letters(0),
+            ["decisions_uncond"] = calls.Letters(1),
+            ["blocks_total"] = Enumerable.Range(0, 2 * steps).Sum(i => calls.Blocks(i, model.Config.Layers, probed)),
+        });
         return comparer.Result(name);
     }
 }

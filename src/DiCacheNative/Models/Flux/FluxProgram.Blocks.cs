@@ -25,6 +25,7 @@ public sealed partial class FluxProgram
         b.Linear(_imageNorm, w.Image.Qkv, _qkvImage);                       //   no concat exists. [B, L, 3 D]
         b.QkNormRope(_qText, _kText, w.Text.Norm, _ropeText, _config.Heads);
         b.QkNormRope(_qImage, _kImage, w.Image.Norm, _ropeImage, _config.Heads);
+        ObserveRotated(name);
         b.Attention(_q, _k, _v, _attention, _config.Heads, _softmaxScale);  // [B, L, D]
 
         b.Linear(_attentionImage, w.Image.Projection, _imageBranch);
@@ -57,8 +58,10 @@ public sealed partial class FluxProgram
 
         b.LayerNormModulate(_joint, m.Norm, _norm);                         // [B, L, D]
         ObserveFirst(name, ".norm.x", _norm, index);
+        ObserveFirst(name, ".norm.gate", m.Gate, index);
         b.Linear(_norm, w.Qkv, _qkv);
         b.Linear(_norm, w.Up, _mlp, Epilogue.GeluTanh);                     // beside the attention: [B, L, D + F]
+        ObserveFirst(name, ".mlp", _mlp, index);
         b.QkNormRope(_q, _k, w.Norm, _rope, _config.Heads);
         b.Attention(_q, _k, _v, _attention, _config.Heads, _softmaxScale);
         ObserveFirst(name, ".attn", _attention, index);
@@ -90,6 +93,16 @@ public sealed partial class FluxProgram
             Observe($"{name}{norm}.shift_mlp", m.Mlp.Shift);
             Observe($"{name}{norm}.scale_mlp", m.Mlp.Scale);
             Observe($"{name}{norm}.gate_mlp", m.MlpGate);
+        }
+    }
+
+    private void ObserveRotated(string? name)
+    {
+        if (name == "double.0.")
+        {
+            Observe(name + "attn.rotated_q", _qImage);
+            Observe(name + "attn.rotated_k", _kImage);
+            Observe(name + "attn.rotated_added_q", _qText);
         }
     }
 

@@ -189,6 +189,8 @@ public sealed partial class FluxProgram : DiTProgram
         Embedder(pooledRows, _weights.PooledIn, "text_embedder");
         b.GatedResidual(vector, _vectorB.SliceRows(0, rows), default, vector);
         Observe("temb", vector);
+        Observe("rotary_cos", _rope.Cos);
+        Observe("rotary_sin", _rope.Sin);
 
         // Every modulation of every step in one product per layer: their weights are a quarter of the model and would be read again each step.
         b.Activate(vector, active, Epilogue.Silu);

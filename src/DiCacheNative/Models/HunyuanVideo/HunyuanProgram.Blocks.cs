@@ -38,6 +38,8 @@ public sealed partial class HunyuanProgram
         IBackend b = Backend;
         HunyuanDoubleWeights w = _weights.Double[index];
         HunyuanStreamModulation mi = _modulation.Image[index], mt = _modulation.Text[index];
+        ObserveModulation("double", index, ".img_mod", mi.Attention.Shift, parts: 6);
+        ObserveModulation("double", index, ".txt_mod", mt.Attention.Shift, parts: 6);
         foreach ((int Start, int Count) rows in _chunks)
         {
             Project(Rows(imageIn, rows), mi.Attention, w.Image.Qkv, rows);
@@ -66,6 +68,7 @@ public sealed partial class HunyuanProgram
         IBackend b = Backend;
         HunyuanSingleWeights w = _weights.Single[index];
         HunyuanSingleModulation m = _modulation.Single[index];
+        ObserveModulation("single", index, ".modulation", m.Norm.Shift, parts: 3);
         foreach ((int Start, int Count) rows in _jointChunks)
         {
             Project(Rows(_a.Joint, rows), m.Norm, w.Qkv, rows);
@@ -157,6 +160,10 @@ public sealed partial class HunyuanProgram
         Tensor wide = _a.AttentionAndMlp.SliceRows(0, count);
         return new Scratch(_a.Norm.SliceRows(0, count), _a.Branch.SliceRows(0, count), wide, wide.SliceCols(0, Width), wide.SliceCols(Width, _config.MlpWidth));
     }
+
+    // All parts of a block's modulation lie side by side, its first shift first.
+    private void ObserveModulation(string kind, int index, string part, in Tensor first, int parts) =>
+        ObserveBlock(kind, index, part, first with { Cols = parts * first.Cols });
 
     private void ObserveBlock(string kind, int index, string part, in Tensor value)
     {
