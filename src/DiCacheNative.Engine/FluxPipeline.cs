@@ -83,7 +83,16 @@ public sealed class FluxPipeline : IPipeline
             OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx("text_encoder"), threads, maskPadding: false));
             OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx("text_encoder_2"), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
-            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer")));
+            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer"), options.Log));
+            if (transformer.Config.InChannels != Patch * Patch * config.LatentChannels || (decoder.LatentChannels ?? config.LatentChannels) != config.LatentChannels)
+            {
+                throw new ModelFormatException(
+                    $"the VAE of {folder} has latents of {config.LatentChannels} channels, its decoder takes {decoder.LatentChannels ?? config.LatentChannels}, "
+                    + $"and the transformer takes patches of {transformer.Config.InChannels} values: they are not of one model");
+            }
+
+            pooledTokenizer.RequireRoom(pooled.SequenceLength ?? pooledTokenizer.MaxLength ?? PooledTokens);
+            statesTokenizer.RequireRoom(states.SequenceLength ?? statesTokenizer.MaxLength ?? StatesTokens);
             return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, options.Log);
         }
         catch

@@ -5,7 +5,14 @@ namespace DiCacheNative;
 /// <summary>Ranges of a request that hold for every pipeline.</summary>
 internal static class RequestRules
 {
-    private const int LargestSide = 16384;
+    /// <summary>Most pixels along a side.</summary>
+    public const int LargestSide = 16384;
+
+    /// <summary>Most frames of a video.</summary>
+    public const int MostFrames = 4097;
+
+    /// <summary>Most steps.</summary>
+    public const int MostSteps = 1000;
 
     /// <summary>Refuses a request with one sentence.</summary>
     /// <exception cref="ArgumentException">The condition does not hold.</exception>
@@ -27,7 +34,7 @@ internal static class RequestRules
     public static void Check(GenerationRequest request, int multiple)
     {
         (int width, int height, int? steps) = (request.Width, request.Height, request.Steps);
-        Require(steps is >= 1 and <= 1000, $"steps must be between 1 and 1000, not {steps}");
+        Require(steps is >= 1 and <= MostSteps, $"steps must be between 1 and {MostSteps}, not {steps}");
         Require(
             width is > 0 and <= LargestSide && height is > 0 and <= LargestSide && width % multiple == 0 && height % multiple == 0,
             $"width and height must be multiples of {multiple} up to {LargestSide}, not {width}x{height}");

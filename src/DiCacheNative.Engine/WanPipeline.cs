@@ -54,12 +54,13 @@ public sealed class WanPipeline : IPipeline
             Tokenizer tokenizer = Tokenizer.Load(Path.Combine(folder.Path, "tokenizer"));
             encoder = OnnxTextEncoder.Load(Path.Combine(folder.Path, "text_encoder", "model.onnx"), threads);
             decoder = OnnxVideoDecoder.Load(Path.Combine(folder.Path, "vae_decoder", "model.onnx"), threads, options.VideoTiling);
-            transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer);
+            transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer, options.Log);
             if (transformer.Config.HasImage)
             {
                 throw new ModelFormatException($"{config.Transformer} is an image-to-video model, which needs a first frame: give a text-to-video model");
             }
 
+            RequireFit(transformer.Config, tokenizer, encoder, decoder);
             return new WanPipeline(config, transformer, tokenizer, encoder, decoder, options.Log);
         }
         catch
@@ -69,6 +70,17 @@ public sealed class WanPipeline : IPipeline
             transformer?.Dispose();
             throw;
         }
+    }
+
+    private static void RequireFit(WanConfig config, Tokenizer tokenizer, OnnxTextEncoder encoder, OnnxVideoDecoder decoder)
+    {
+        if (config.OutChannels != WanPipelineConfig.LatentChannels || decoder.LatentChannels is not (null or WanPipelineConfig.LatentChannels))
+        {
+            throw new ModelFormatException(
+                $"the transformer gives latents of {config.OutChannels} channels and the decoder takes {decoder.LatentChannels ?? config.OutChannels}, where WAN has {WanPipelineConfig.LatentChannels}");
+        }
+
+        tokenizer.RequireRoom(encoder.SequenceLength ?? config.TextTokens);
     }
 
     /// <summary>Token ids of a prompt.</summary>
@@ -205,7 +217,7 @@ public sealed class WanPipeline : IPipeline
         };
         RequestRules.Check(resolved, TokenPixels);
         RequestRules.Require(
-            resolved.VideoFrames is > 0 and <= 4097 && resolved.VideoFrames % 4 == 1, $"the number of frames must be 4 n + 1, up to 4097, not {resolved.VideoFrames}");
+            resolved.VideoFrames is > 0 and <= RequestRules.MostFrames && resolved.VideoFrames % 4 == 1, $"the number of frames must be 4 n + 1, up to {RequestRules.MostFrames}, not {resolved.VideoFrames}");
         return resolved;
     }
 }

@@ -6,7 +6,8 @@ namespace DiCacheNative;
 /// <summary>What a WAN folder says beside its networks.</summary>
 internal sealed record WanPipelineConfig
 {
-    private const int LatentChannels = 16;
+    /// <summary>Channels of a latent.</summary>
+    public const int LatentChannels = 16;
 
     /// <summary>File or folder of the transformer.</summary>
     public required string Transformer { get; init; }
@@ -73,10 +74,13 @@ internal sealed record WanPipelineConfig
             Video = new LatentSize(json.Integer("frames", Video.Frames), json.Integer("height", Video.Height), json.Integer("width", Video.Width)),
             Fps = json.Number("fps", Fps),
         };
-        bool possible = config.Scheduler is { Shift: > 0, TrainTimesteps: >= 2 } && config.Steps >= 1 && config.Fps > 0
-            && config.Video is { Frames: > 0, Height: > 0, Width: > 0 };
+        bool possible = config.Scheduler is { Shift: > 0 and < 1000, TrainTimesteps: >= 2 and <= SchedulerConfig.MostTimesteps }
+            && config.Steps is >= 1 and <= RequestRules.MostSteps && config.Fps is > 0 and <= 1000 && float.IsFinite(config.CfgScale)
+            && config.Video is { Frames: > 0 and <= RequestRules.MostFrames, Height: > 0 and <= RequestRules.LargestSide, Width: > 0 and <= RequestRules.LargestSide } v
+            && v.Frames % 4 == 1 && v.Height % 16 == 0 && v.Width % 16 == 0;
         return prediction != "flow_prediction" ? throw new ModelFormatException($"{path}: the prediction_type is {prediction}; a WAN model has flow_prediction")
-            : possible ? config : throw new ModelFormatException($"{path}: shift, steps, frames, height, width and fps must be positive");
+            : possible ? config : throw new ModelFormatException(
+                $"{path}: shift, steps, fps and guidance must be positive numbers of a usual size, frames 4 n + 1, height and width multiples of 16 up to {RequestRules.LargestSide}");
     }
 
     private static (IReadOnlyList<double> Mean, IReadOnlyList<double> Std)? ReadNormalization(string path)
@@ -88,7 +92,8 @@ internal sealed record WanPipelineConfig
         }
 
         IReadOnlyList<double> mean = vae.Numbers("latents_mean", []), std = vae.Numbers("latents_std", []);
-        return mean.Count == LatentChannels && std.Count == LatentChannels ? (mean, std) : throw new ModelFormatException(
-            $"{path}: latents_mean and latents_std must have {LatentChannels} numbers each, or onnx_includes_scaling must be true");
+        bool fits = mean.Count == LatentChannels && std.Count == LatentChannels && mean.Concat(std).All(v => Math.Abs(v) < 1e6) && !std.Contains(0);
+        return fits ? (mean, std) : throw new ModelFormatException(
+            $"{path}: latents_mean and latents_std must have {LatentChannels} numbers each, none of latents_std zero, or onnx_includes_scaling must be true");
     }
 }

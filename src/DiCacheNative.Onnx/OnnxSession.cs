@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
+using DiCacheNative.Weights;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -25,10 +26,7 @@ internal sealed class OnnxSession : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         OnnxRuntimeLibrary.Require();
-        if (!File.Exists(path))
-        {
-            throw new ModelFormatException(path, "the file does not exist");
-        }
+        InputFile.Open(path, out _).Dispose();
 
         using var options = new SessionOptions
         {
@@ -48,7 +46,7 @@ internal sealed class OnnxSession : IDisposable
         }
         catch (Exception e) when (IsRuntimeError(e))
         {
-            throw new ModelFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
+            throw new ModelFormatException(path, InputFile.DescribeForeign(path, FileKind.Onnx) ?? $"ONNX Runtime cannot load it: {e.Message}", e);
         }
     }
 

@@ -14,7 +14,7 @@ public class ModelFormatException : DiCacheException
     /// <summary>Creates the exception.</summary>
     /// <param name="message">Which file, what is wrong with it, and what to do about it.</param>
     public ModelFormatException(string message)
-        : base(message)
+        : base(Shown(message))
     {
     }
 
@@ -22,7 +22,7 @@ public class ModelFormatException : DiCacheException
     /// <param name="message">Which file, what is wrong with it, and what to do about it.</param>
     /// <param name="innerException">The cause.</param>
     public ModelFormatException(string message, Exception? innerException)
-        : base(message, innerException)
+        : base(Shown(message), innerException)
     {
     }
 
@@ -31,11 +31,19 @@ public class ModelFormatException : DiCacheException
     /// <param name="problem">What is wrong with it.</param>
     /// <param name="innerException">The cause.</param>
     public ModelFormatException(string path, string problem, Exception? innerException = null)
-        : base($"{path}: {problem}", innerException)
+        : base(Shown($"{path}: {problem}"), innerException)
     {
         Path = path;
     }
 
     /// <summary>The file, when one file is to blame.</summary>
     public string? Path { get; }
+
+    // A message quotes what stands in the file: that must neither steer a terminal nor fill it.
+    private static string Shown(string message)
+    {
+        const int longest = 2000;
+        string text = message.Length > longest ? message[..longest] + "…" : message;
+        return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c)) : text;
+    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Threading;
 using DiCacheNative.Tensors;
@@ -11,24 +12,19 @@ internal static unsafe class WeightPacking
     // Columns handled at a time: a cache line of every row of the panel.
     private const int Block = 16;
 
+    // A span has at most 2^31 - 1 bytes.
+    private const int LargestRead = 1 << 30;
+
     /// <summary>Fills a weight and its bias from their parts.</summary>
     internal static void Fill(CpuWeight weight, in LinearSource source, ThreadTeam team)
     {
-        Part[] parts = new Part[source.Weights.Count];
-        int first = 0;
-        for (int i = 0; i < parts.Length; i++)
-        {
-            HostTensor part = source.Weights[i];
-            parts[i] = new Part { Data = (byte*)part.Data, Type = part.Type, First = first, Rows = part.Shape[0] };
-            first += part.Shape[0];
-        }
-
-        fixed (Part* pinned = parts)
+        HostTensor[] parts = [.. source.Weights];
+        GCHandle handle = GCHandle.Alloc(parts);
+        try
         {
             Arguments arguments = new()
             {
-                Parts = pinned,
-                Count = parts.Length,
+                Parts = GCHandle.ToIntPtr(handle),
                 Type = weight.Type,
                 N = weight.OutFeatures,
                 K = weight.InFeatures,
@@ -37,6 +33,10 @@ internal static unsafe class WeightPacking
                 Plain = weight.Layout == WeightLayout.Plain,
             };
             team.Run(&FillPanel, &arguments, weight.Panels);
+        }
+        finally
+        {
+            handle.Free();
         }
 
         int bias = 0;
@@ -69,20 +69,52 @@ internal static unsafe class WeightPacking
     private static void FillPanel(void* pointer, int panel, int worker)
     {
         ref Arguments a = ref *(Arguments*)pointer;
-        int first = panel * a.Width, rows = Math.Min(a.Width, a.N - first), size = a.Type.Size();
+        HostTensor[] parts = (HostTensor[])GCHandle.FromIntPtr(a.Parts).Target!;
+        int rows = Math.Min(a.Width, a.N - (panel * a.Width));
         byte** sources = stackalloc byte*[rows];
         DType* types = stackalloc DType[rows];
-        for (int r = 0, part = 0; r < rows; r++)
+        byte* copy = (byte*)NativeMemory.Alloc((nuint)rows * (nuint)a.K, sizeof(double));
+        try
         {
-            while (first + r >= a.Parts[part].First + a.Parts[part].Rows)
+            Read(parts, a, panel * a.Width, rows, copy, sources, types);
+            Pack(a, panel, rows, sources, types);
+        }
+        finally
+        {
+            NativeMemory.Free(copy);
+        }
+    }
+
+    /// <summary>Copies rows of the stacked parts, each run of one part at once, and tells where each row begins.</summary>
+    private static void Read(HostTensor[] parts, in Arguments a, int first, int rows, byte* to, byte** sources, DType* types)
+    {
+        int row = 0, partFirst = 0;
+        foreach (HostTensor part in parts)
+        {
+            int from = first + row - partFirst, count = Math.Min(part.Shape[0] - from, rows - row);
+            if (count > 0)
             {
-                part++;
+                long rowBytes = (long)a.K * part.Type.Size(), bytes = count * rowBytes;
+                for (long at = 0; at < bytes; at += LargestRead)
+                {
+                    part.CopyBytes(new Span<byte>(to + at, (int)Math.Min(LargestRead, bytes - at)), (from * rowBytes) + at);
+                }
+
+                for (int i = 0; i < count; i++, row++, to += rowBytes)
+                {
+                    sources[row] = to;
+                    types[row] = part.Type;
+                }
             }
 
-            types[r] = a.Parts[part].Type;
-            sources[r] = a.Parts[part].Data + ((long)(first + r - a.Parts[part].First) * a.K * types[r].Size());
+            partFirst += part.Shape[0];
         }
+    }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pack(in Arguments a, int panel, int rows, byte** sources, DType* types)
+    {
+        int first = panel * a.Width, size = a.Type.Size();
         if (a.Plain)
         {
             for (int r = 0; r < rows; r++)
@@ -173,17 +205,10 @@ internal static unsafe class WeightPacking
         }
     }
 
-    private struct Part
-    {
-        internal byte* Data;
-        internal DType Type;
-        internal int First, Rows;
-    }
-
     private struct Arguments
     {
-        internal Part* Parts;
-        internal int Count, N, K, Width;
+        internal nint Parts;
+        internal int N, K, Width;
         internal DType Type;
         internal byte* Data;
         internal bool Plain;

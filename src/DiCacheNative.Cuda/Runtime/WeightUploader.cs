@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Interop;
 using DiCacheNative.Tensors;
@@ -6,7 +5,7 @@ using DiCacheNative.Tensors;
 namespace DiCacheNative.Cuda.Runtime;
 
 /// <summary>
-/// Brings weights to the device: read from the memory map, converted into page-locked buffers, copied in the background while the next
+/// Brings weights to the device: read from their file, converted into page-locked buffers, copied in the background while the next
 /// buffer is filled. No copy of a weight is ever whole in host memory.
 /// </summary>
 internal sealed unsafe class WeightUploader(ContextHandle context, DType type) : IDisposable
@@ -82,7 +81,7 @@ internal sealed unsafe class WeightUploader(ContextHandle context, DType type) :
     {
         if (part.Type == to)
         {
-            NativeMemory.Copy((byte*)part.Data + (offset * to.Size()), (void*)slot, (nuint)((long)count * to.Size()));
+            part.CopyBytes(new Span<byte>((void*)slot, count * to.Size()), offset * to.Size());
             return;
         }
 

@@ -33,7 +33,7 @@ public static partial class OpValidation
         int outFeatures = 0, inFeatures = 0;
         foreach (HostTensor part in weights)
         {
-            if (part.Shape.Length != 2 || part.Count == 0 || part.Data == 0)
+            if (part.Shape.Length != 2 || part.Count == 0 || !part.HasValues)
             {
                 throw new ShapeException($"linear weight {source.Name}: {part.Name} {part.ShapeText} should be a matrix [out, in] with elements");
             }
@@ -56,7 +56,7 @@ public static partial class OpValidation
 
         for (int i = 0; i < biases.Count; i++)
         {
-            if (biases[i].Count != weights[i].Shape[0] || biases[i].Shape.Length != 1 || biases[i].Data == 0)
+            if (biases[i].Count != weights[i].Shape[0] || biases[i].Shape.Length != 1 || !biases[i].HasValues)
             {
                 throw new ShapeException(
                     $"linear weight {source.Name}: bias {biases[i].Name} {biases[i].ShapeText} does not fit {weights[i].Name} {weights[i].ShapeText}");

@@ -44,6 +44,6 @@ internal abstract class LayerSource(TensorReader take)
     {
         HostTensor weight = take(name + ".weight", [outFeatures, channels, patch.Frames, patch.Height, patch.Width]);
         int[] matrix = [outFeatures, channels * patch.Positions];
-        return new LinearSource(name, [new HostTensor(weight.Name, weight.Data, weight.Type, matrix)], [take(name + ".bias", [outFeatures])]);
+        return new LinearSource(name, [weight.Reshape(matrix)], [take(name + ".bias", [outFeatures])]);
     }
 }

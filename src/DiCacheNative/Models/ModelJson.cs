@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DiCacheNative.Json;
 
 namespace DiCacheNative.Models;
 
@@ -12,29 +13,8 @@ public sealed class ModelJson
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">Path of the file.</param>
-    /// <exception cref="ModelFormatException">It is missing, cannot be read, or is not a JSON object.</exception>
-    public static ModelJson Read(string path)
-    {
-        try
-        {
-            using FileStream stream = File.OpenRead(path);
-            using JsonDocument document = JsonDocument.Parse(stream, new JsonDocumentOptions { MaxDepth = 64 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                throw new ModelFormatException($"{path} is not a JSON object");
-            }
-
-            return new ModelJson(path, document.RootElement.Clone());
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFormatException($"{path} is not valid JSON: {e.Message}", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException($"{path} cannot be read: {e.Message}", e);
-        }
-    }
+    /// <exception cref="ModelFormatException">It is missing, cannot be read, is larger than a megabyte, or is not a JSON object.</exception>
+    public static ModelJson Read(string path) => new(path, JsonFile.ReadObject(path, JsonFile.ConfigBytes));
 
     /// <summary>Whether a key is there and not null.</summary>
     public bool Has(string key) => _root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;

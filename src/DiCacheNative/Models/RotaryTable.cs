@@ -37,9 +37,10 @@ internal static class RotaryTable
     /// Rotary axes of a head width, for checkpoints that carry no config: the smallest first axis of at least Dh/8 that leaves two equal
     /// axes, all multiples of 4. Gives 16/56/56 for the released head width of 128.
     /// </summary>
+    /// <exception cref="ModelFormatException">The width cannot be divided so.</exception>
     public static IReadOnlyList<int> InferAxes(int headDim)
     {
-        for (int first = Math.Max(4, (headDim / 8) + 3 & ~3); first < headDim; first += 4)
+        for (int first = Math.Max(4, (headDim / 8) + 3 & ~3); first < headDim && headDim <= ModelLimits.HeadWidth; first += 4)
         {
             int rest = (headDim - first) / 2;
             if ((headDim - first) % 2 == 0 && rest % 4 == 0)

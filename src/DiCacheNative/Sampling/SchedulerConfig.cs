@@ -8,6 +8,9 @@ public sealed record SchedulerConfig
     private static readonly string[] Unsupported =
         ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"];
 
+    /// <summary>Most noise levels in training; released models have 1000.</summary>
+    internal const int MostTimesteps = 1_000_000;
+
     /// <summary>Name of the scheduler class, as in "FlowMatchEulerDiscreteScheduler"; empty when the file does not give it.</summary>
     public string ClassName { get; init; } = "";
 
@@ -60,8 +63,10 @@ public sealed record SchedulerConfig
         Require(!json.Has("shift_terminal"), path, "\"shift_terminal\" is not supported");
         string curve = json.String("time_shift_type", "exponential");
         Require(curve == "exponential", path, "only the time_shift_type \"exponential\" is supported");
-        Require(config.Shift > 0, path, "\"shift\" must be positive");
-        Require(config.TrainTimesteps >= 2, path, "\"num_train_timesteps\" must be at least 2");
+        Require(config.Shift is > 0 and < 1000, path, $"\"shift\" must be positive and below 1000, not {config.Shift}");
+        Require(config.TrainTimesteps is >= 2 and <= MostTimesteps, path, $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}");
+        Require(Math.Abs(config.BaseShift) < 50 && Math.Abs(config.MaxShift) < 50, path, "\"base_shift\" and \"max_shift\" must lie between -50 and 50");
+        Require(config.BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
         Require(config.MaxImageTokens > config.BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");
         return config;
     }

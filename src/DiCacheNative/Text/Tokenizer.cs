@@ -87,6 +87,18 @@ public sealed class Tokenizer
         return Pad(ids, maxLength ?? PaddedLength(ids.Count));
     }
 
+    /// <summary>Refuses a length of which the special tokens alone take more than there is, or that no text has.</summary>
+    /// <param name="length">What an encoder takes.</param>
+    /// <exception cref="ModelFormatException">Encoder and tokenizer do not belong together.</exception>
+    internal void RequireRoom(int length)
+    {
+        int special = _parts.Before.Length + _parts.After.Length;
+        if (length < special || length > TokenizerParts.LongestText)
+        {
+            throw new ModelFormatException(_file, $"its {special} special tokens do not fit into the {length} tokens that the text encoder takes");
+        }
+    }
+
     private void Tokenize(string text, List<int> ids)
     {
         var whole = new Piece(WithoutLoneSurrogates(text), AtStart: true);

@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using DiCacheNative.Json;
 
 namespace DiCacheNative.Text;
 
@@ -121,7 +123,7 @@ internal static partial class TokenizerReader
     {
         string vocabularyFile = Path.Combine(folder, "vocab.json");
         string mergesFile = Path.Combine(folder, "merges.txt");
-        JsonField root = JsonField.Read(vocabularyFile);
+        JsonField root = JsonField.Read(vocabularyFile, JsonFile.VocabularyBytes);
         Dictionary<string, int> vocabulary = ReadVocabulary(root);
         string begin = companions.BosToken ?? "<|startoftext|>";
         string end = companions.EosToken ?? "<|endoftext|>";
@@ -155,16 +157,8 @@ internal static partial class TokenizerReader
 
     private static IEnumerable<(string Left, string Right)> ReadMerges(string file)
     {
-        string[] lines;
-        try
-        {
-            lines = File.ReadAllLines(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException(file, $"it cannot be read: {e.Message}", e);
-        }
-
+        byte[] text = InputFile.ReadAll(file, JsonFile.VocabularyBytes, "a list of merges");
+        string[] lines = Encoding.UTF8.GetString(text).TrimStart('\uFEFF').ReplaceLineEndings("\n").Split('\n');
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].StartsWith("#version", StringComparison.Ordinal) || lines[i].Length == 0)

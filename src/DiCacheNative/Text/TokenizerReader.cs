@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using DiCacheNative.Json;
 
 namespace DiCacheNative.Text;
 
@@ -15,7 +16,7 @@ internal static partial class TokenizerReader
         TokenizerParts parts;
         if (File.Exists(file) || !isFolder)
         {
-            parts = ReadParts(JsonField.Read(file));
+            parts = ReadParts(JsonField.Read(file, JsonFile.VocabularyBytes));
         }
         else if (File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt")))
         {
@@ -297,7 +298,7 @@ internal static partial class TokenizerReader
         private static JsonField? ReadIfThere(string folder, string name)
         {
             string file = Path.Combine(folder, name);
-            return File.Exists(file) ? JsonField.Read(file) : null;
+            return File.Exists(file) ? JsonField.Read(file, JsonFile.ConfigBytes) : null;
         }
 
         // A token is written as its text or as an object with its properties.

@@ -4,20 +4,17 @@ using DiCacheNative.Tensors;
 namespace DiCacheNative.Weights;
 
 /// <summary>
-/// The weights of a model: one safetensors file, or several named by an index (<c>*.safetensors.index.json</c>). Opening reads headers
-/// only. Tensors are valid until the checkpoint is disposed.
+/// The weights of a model: one safetensors file, or several, named by an index (<c>*.safetensors.index.json</c>) or numbered
+/// (<c>*-00001-of-00002.safetensors</c>). Opening reads headers only. Tensors are valid until the checkpoint is disposed.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
-    private const string FileSuffix = ".safetensors";
-    private const string IndexSuffix = ".safetensors.index.json";
-
     private readonly Dictionary<string, SafetensorsFile> _owners = new(StringComparer.Ordinal);
     private readonly List<SafetensorsFile> _files = [];
 
     private Checkpoint(string path) => Path = path;
 
-    /// <summary>The file or index that was opened; for a directory, the one found in it.</summary>
+    /// <summary>The file or index that was opened; for a directory, the one found in it, or the first of the numbered files.</summary>
     public string Path { get; }
 
     /// <summary>Names of all tensors, those of types the engine does not know included.</summary>
@@ -28,7 +25,8 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Opens a checkpoint.</summary>
     /// <param name="path">
-    /// A .safetensors file, an index of shards, or a directory that holds one index or else one .safetensors file.
+    /// A .safetensors file, one of several numbered ones, an index of shards, or a directory that holds one checkpoint. Variants of a
+    /// checkpoint (.fp16., .bf16., .ema.) give way to the plain one, and hidden files are no checkpoints.
     /// </param>
     /// <exception cref="ModelFormatException">
     /// Nothing is there, the choice is ambiguous, or a file, the index or a shard is not valid; the message names the file.
@@ -36,17 +34,20 @@ public sealed class Checkpoint : IDisposable
     public static Checkpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        string file = Directory.Exists(path) ? FindIn(path) : path;
-        Checkpoint checkpoint = new(file);
+        IReadOnlyList<string> files = Directory.Exists(path) ? CheckpointFolder.Find(path) : CheckpointFolder.WithSiblings(path);
+        Checkpoint checkpoint = new(files[0]);
         try
         {
-            if (file.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
+            if (files[0].EndsWith(".json", StringComparison.OrdinalIgnoreCase))
             {
                 checkpoint.OpenShards();
             }
             else
             {
-                checkpoint.AddFile(file);
+                foreach (string file in files)
+                {
+                    checkpoint.AddFile(file);
+                }
             }
 
             return checkpoint;
@@ -83,39 +84,15 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The type of a tensor as its file spells it when the engine does not know it, otherwise null.</summary>
     internal string? UnsupportedType(string name) => _owners[name].Unsupported.GetValueOrDefault(name);
 
+    /// <summary>Shape of a tensor, of whatever type.</summary>
+    internal ReadOnlySpan<int> ShapeOf(string name) => _owners[name].ShapeOf(name);
+
     /// <summary>Closes all files; tensors must not be used any more.</summary>
     public void Dispose()
     {
         _files.ForEach(f => f.Dispose());
         _files.Clear();
         _owners.Clear();
-    }
-
-    private static string FindIn(string directory)
-    {
-        string[] indexes, files;
-        try
-        {
-            indexes = Directory.GetFiles(directory, "*" + IndexSuffix);
-            files = Directory.GetFiles(directory, "*" + FileSuffix);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException(directory, $"the directory cannot be read: {e.Message}", e);
-        }
-
-        // An index says which of the .safetensors files beside it belong together, so it goes first.
-        string[] candidates = indexes.Length > 0 ? indexes : files;
-        if (candidates.Length != 1)
-        {
-            Array.Sort(candidates, StringComparer.Ordinal);
-            string names = Listing.Of(candidates.Select(System.IO.Path.GetFileName));
-            throw new ModelFormatException(directory, candidates.Length == 0
-                ? $"the directory holds no {FileSuffix} file and no {IndexSuffix}"
-                : $"the directory holds several checkpoints, name one of them: {names}");
-        }
-
-        return candidates[0];
     }
 
     private void OpenShards()

@@ -1,65 +1,67 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
-using System.IO.MemoryMappedFiles;
 using DiCacheNative.Tensors;
 using Microsoft.Win32.SafeHandles;
 
 namespace DiCacheNative.Weights;
 
 /// <summary>
-/// A memory-mapped safetensors file. Opening reads the header alone; a tensor's bytes are read from disk when they are first
-/// touched. Every number of the header is checked against the file before use.
+/// An open safetensors file. Opening reads the header alone; a tensor's bytes are read from disk when they are copied. Every number of the
+/// header is checked against the file before use, and a file that is cut short later is an error of whoever copies from it then.
 /// </summary>
-/// <remarks>The file must not be cut short while it is open: the operating system ends a program that reads past its new end.</remarks>
-public sealed unsafe class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : IDisposable, ITensorBytes
 {
     private const int LengthBytes = 8;
 
-    private readonly MemoryMappedFile _map;
-    private readonly MemoryMappedViewAccessor _view;
+    private readonly SafeFileHandle _file;
     private readonly Dictionary<string, HostTensor> _tensors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _unsupported = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int[]> _unsupportedShapes = new(StringComparer.Ordinal);
     private bool _disposed;
 
-    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, long size)
+    private SafetensorsFile(string path, SafeFileHandle file, long size)
     {
-        (Path, _map, _view) = (path, map, view);
-        byte* start = null;
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        try
+        (Path, _file) = (path, file);
+        byte[] head = new byte[Math.Min(size, ForeignFile.HeadBytes)];
+        InputFile.Read(file, path, head, 0);
+        if (size < LengthBytes)
         {
-            start += view.PointerOffset;
-            ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(start, LengthBytes));
-            if (length > SafetensorsHeader.MaxBytes)
-            {
-                const int limit = SafetensorsHeader.MaxBytes;
-                Fail(path, $"it states a header of {length} bytes, above the format's limit of {limit}: this is not a safetensors file");
-            }
-
-            if (length > (ulong)(size - LengthBytes))
-            {
-                Fail(path, $"it states a header of {length} bytes but has only {size} in all: it is cut short or not a safetensors file");
-            }
-
-            long data = LengthBytes + (long)length;
-            SafetensorsHeader header = SafetensorsHeader.Parse(path, new ReadOnlySpan<byte>(start + LengthBytes, (int)length), size - data);
-            Metadata = header.Metadata;
-            foreach (SafetensorsHeader.Entry entry in header.Entries)
-            {
-                if (entry.Type is DType type)
-                {
-                    _tensors.Add(entry.Name, new HostTensor(entry.Name, (nint)(start + data + entry.Begin), type, entry.Shape));
-                }
-                else
-                {
-                    _unsupported.Add(entry.Name, entry.TypeName);
-                }
-            }
+            Fail(head, $"the file has {size} bytes, too few for a safetensors file");
         }
-        catch
+
+        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(head);
+        if (length > SafetensorsHeader.MaxBytes)
         {
-            view.SafeMemoryMappedViewHandle.ReleasePointer();
-            throw;
+            const int limit = SafetensorsHeader.MaxBytes;
+            Fail(head, $"it states a header of {length} bytes, above the limit of {limit}: this is not a safetensors file");
+        }
+
+        if (length > (ulong)(size - LengthBytes))
+        {
+            Fail(head, $"it states a header of {length} bytes but has only {size} in all: it is cut short or not a safetensors file");
+        }
+
+        long data = LengthBytes + (long)length;
+        byte[] json = new byte[length];
+        InputFile.Read(file, path, json, LengthBytes);
+        if (json.Length == 0 || json[0] != (byte)'{')
+        {
+            Fail(head, "the header is not a JSON object");
+        }
+
+        SafetensorsHeader header = SafetensorsHeader.Parse(path, json, size - data);
+        Metadata = header.Metadata;
+        foreach (SafetensorsHeader.Entry entry in header.Entries)
+        {
+            if (entry.Type is DType type)
+            {
+                _tensors.Add(entry.Name, new HostTensor(entry.Name, this, checked((nint)(data + entry.Begin)), type, entry.Shape));
+            }
+            else
+            {
+                _unsupported.Add(entry.Name, entry.TypeName);
+                _unsupportedShapes.Add(entry.Name, entry.Shape);
+            }
         }
     }
 
@@ -85,44 +87,20 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     /// <summary>Opens a file and checks all of its header.</summary>
     /// <param name="path">A .safetensors file.</param>
-    /// <exception cref="ModelFormatException">There is no such file, it cannot be read, or its header is not valid.</exception>
+    /// <exception cref="ModelFormatException">
+    /// There is no such file, it cannot be read, its header is not valid, or it is another kind of file; the message says which.
+    /// </exception>
     public static SafetensorsFile Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        if (Directory.Exists(path))
-        {
-            Fail(path, "this is a directory, not a safetensors file");
-        }
-
-        MemoryMappedFile? map = null;
-        MemoryMappedViewAccessor? view = null;
+        SafeFileHandle file = InputFile.Open(path, out long size);
         try
         {
-            using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            long size = RandomAccess.GetLength(file);
-            if (size < LengthBytes)
-            {
-                Fail(path, size == 0 ? "the file is empty" : $"the file has {size} bytes, too few for a safetensors file");
-            }
-
-            map = MemoryMappedFile.CreateFromFile(
-                file, null, size, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-            view = map.CreateViewAccessor(0, size, MemoryMappedFileAccess.Read);
-            return new SafetensorsFile(path, map, view, size);
+            return new SafetensorsFile(path, file, size);
         }
-        catch (Exception e)
+        catch
         {
-            view?.Dispose();
-            map?.Dispose();
-            switch (e)
-            {
-                case FileNotFoundException or DirectoryNotFoundException:
-                    throw new ModelFormatException(path, "there is no such file", e);
-                case IOException or UnauthorizedAccessException or NotSupportedException:
-                    throw new ModelFormatException(path, $"the file cannot be read: {e.Message}", e);
-                default:
-                    throw;
-            }
+            file.Dispose();
+            throw;
         }
     }
 
@@ -145,17 +123,21 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>Closes the file; its tensors must not be used any more.</summary>
     public void Dispose()
     {
-        if (_disposed)
-        {
-            return;
-        }
-
         _disposed = true;
-        _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _view.Dispose();
-        _map.Dispose();
+        _file.Dispose();
     }
 
+    /// <inheritdoc/>
+    void ITensorBytes.Read(long position, Span<byte> destination)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InputFile.Read(_file, Path, destination, position);
+    }
+
+    /// <summary>Shape of a tensor, of whatever type.</summary>
+    internal ReadOnlySpan<int> ShapeOf(string name) => _unsupportedShapes.TryGetValue(name, out int[]? shape) ? shape : _tensors[name].Shape;
+
     [DoesNotReturn]
-    private static void Fail(string path, string what) => throw new ModelFormatException(path, what);
+    private void Fail(ReadOnlySpan<byte> head, string what) =>
+        throw new ModelFormatException(Path, ForeignFile.Describe(head, FileKind.Safetensors) ?? what);
 }

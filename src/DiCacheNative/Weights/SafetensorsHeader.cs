@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using DiCacheNative.Tensors;
@@ -13,8 +12,11 @@ namespace DiCacheNative.Weights;
 /// </summary>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>Largest header the format's reference implementation reads.</summary>
-    internal const int MaxBytes = 100_000_000;
+    /// <summary>
+    /// Largest header that is read. The format allows 100 MB, enough for 1.7 million tensors, which take seconds and a gigabyte to list;
+    /// released models have at most a few thousand, in headers of less than a megabyte.
+    /// </summary>
+    internal const int MaxBytes = 16_000_000;
 
     /// <summary>Most dimensions a tensor may have; checkpoints of diffusion models stop at 5.</summary>
     internal const int MaxRank = 8;
@@ -97,13 +99,18 @@ internal sealed class SafetensorsHeader
             string name = reader.GetString()!;
             if (!names.Add(name))
             {
-                Fail($"{Quoted(name)} is listed twice");
+                Fail($"{Listing.Quoted(name)} is listed twice");
             }
 
             reader.Read();
+            if (name == "__metadata__" && reader.TokenType == JsonTokenType.Null)
+            {
+                continue;
+            }
+
             if (reader.TokenType != JsonTokenType.StartObject)
             {
-                Fail($"{Quoted(name)} is not described by a JSON object");
+                Fail($"{Listing.Quoted(name)} is not described by a JSON object");
             }
 
             if (name == "__metadata__")
@@ -130,12 +137,12 @@ internal sealed class SafetensorsHeader
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
             {
-                Fail($"the metadata entry {Quoted(key)} is not a string");
+                Fail($"the metadata entry {Listing.Quoted(key)} is not a string");
             }
 
             if (!_metadata.TryAdd(key, reader.GetString()!))
             {
-                Fail($"the metadata entry {Quoted(key)} is listed twice");
+                Fail($"the metadata entry {Listing.Quoted(key)} is listed twice");
             }
         }
     }
@@ -160,7 +167,7 @@ internal sealed class SafetensorsHeader
                     offsets = ReadNumbers(ref reader, name, key, 2);
                     break;
                 case "dtype" or "shape" or "data_offsets":
-                    Fail($"{Quoted(name)} gives {key} twice or not as the format asks");
+                    Fail($"{Listing.Quoted(name)} gives {key} twice or not as the format asks");
                     break;
                 default:
                     reader.Skip();
@@ -170,7 +177,7 @@ internal sealed class SafetensorsHeader
 
         if (type is null || shape is null || offsets is not { Count: 2 })
         {
-            Fail($"{Quoted(name)} lacks its dtype, its shape or its two data_offsets");
+            Fail($"{Listing.Quoted(name)} lacks its dtype, its shape or its two data_offsets");
         }
 
         _entries.Add(CheckEntry(name, type, shape, offsets[0], offsets[1]));
@@ -180,7 +187,7 @@ internal sealed class SafetensorsHeader
     {
         if (reader.TokenType != JsonTokenType.StartArray)
         {
-            Fail($"{key} of {Quoted(name)} is not an array");
+            Fail($"{key} of {Listing.Quoted(name)} is not an array");
         }
 
         List<long> numbers = [];
@@ -188,11 +195,11 @@ internal sealed class SafetensorsHeader
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out long number) || number < 0)
             {
-                Fail($"{key} of {Quoted(name)} holds something other than a whole number from 0 to 2^63 - 1");
+                Fail($"{key} of {Listing.Quoted(name)} holds something other than a whole number from 0 to 2^63 - 1");
             }
             else if (numbers.Count == atMost)
             {
-                Fail($"{key} of {Quoted(name)} has more than {atMost} entries");
+                Fail($"{key} of {Listing.Quoted(name)} has more than {atMost} entries");
             }
             else
             {
@@ -208,36 +215,36 @@ internal sealed class SafetensorsHeader
         int bits = Bits(type);
         if (bits == 0)
         {
-            Fail($"{Quoted(name)} has the unknown dtype {Quoted(type)}");
+            Fail($"{Listing.Quoted(name)} has the unknown dtype {Listing.Quoted(type)}");
         }
 
-        string shapeText = "[" + string.Join(", ", shape) + "]";
+        string ShapeText() => "[" + string.Join(", ", shape) + "]";
         int[] dims = new int[shape.Count];
         Int128 count = 1;
         for (int i = 0; i < dims.Length; i++)
         {
             if (shape[i] > int.MaxValue)
             {
-                Fail($"{Quoted(name)} {shapeText} has a dimension above 2^31 - 1");
+                Fail($"{Listing.Quoted(name)} {ShapeText()} has a dimension above 2^31 - 1");
             }
 
             dims[i] = (int)shape[i];
             count *= dims[i];
             if (count > long.MaxValue / 64)
             {
-                Fail($"{Quoted(name)} {shapeText} has more elements than a file can hold");
+                Fail($"{Listing.Quoted(name)} {ShapeText()} has more elements than a file can hold");
             }
         }
 
         if (begin > end)
         {
-            Fail($"data_offsets [{begin}, {end}] of {Quoted(name)} run backwards");
+            Fail($"data_offsets [{begin}, {end}] of {Listing.Quoted(name)} run backwards");
         }
 
         if (count * bits != (Int128)(end - begin) * 8)
         {
             Int128 needed = ((count * bits) + 7) / 8;
-            Fail($"{Quoted(name)} {shapeText} of {type} needs {needed} bytes, but its data_offsets [{begin}, {end}] hold {end - begin}");
+            Fail($"{Listing.Quoted(name)} {ShapeText()} of {type} needs {needed} bytes, but its data_offsets [{begin}, {end}] hold {end - begin}");
         }
 
         return new Entry(name, type, Known(type), dims, begin, end);
@@ -251,17 +258,17 @@ internal sealed class SafetensorsHeader
         {
             if (entry.End > dataBytes)
             {
-                Fail($"{Quoted(entry.Name)} ends at byte {entry.End} of the data, but the file holds only {dataBytes}: it is cut short");
+                Fail($"{Listing.Quoted(entry.Name)} ends at byte {entry.End} of the data, but the file holds only {dataBytes}: it is cut short");
             }
 
             if (entry.Begin < at)
             {
-                Fail($"{Quoted(entry.Name)} overlaps the tensor before it, at byte {entry.Begin} of the data");
+                Fail($"{Listing.Quoted(entry.Name)} overlaps the tensor before it, at byte {entry.Begin} of the data");
             }
 
             if (entry.Begin > at)
             {
-                Fail($"bytes {at}..{entry.Begin} of the data, before {Quoted(entry.Name)}, belong to no tensor");
+                Fail($"bytes {at}..{entry.Begin} of the data, before {Listing.Quoted(entry.Name)}, belong to no tensor");
             }
 
             at = entry.End;
@@ -271,18 +278,6 @@ internal sealed class SafetensorsHeader
         {
             Fail($"the last {dataBytes - at} bytes of the data belong to no tensor");
         }
-    }
-
-    /// <summary>A name as an error message shows it: control characters replaced, cut at 120 characters.</summary>
-    private static string Quoted(string name)
-    {
-        StringBuilder text = new("'");
-        foreach (char c in name.AsSpan(0, Math.Min(name.Length, 120)))
-        {
-            text.Append(char.IsControl(c) ? '?' : c);
-        }
-
-        return text.Append(name.Length > 120 ? "…'" : "'").ToString();
     }
 
     [DoesNotReturn]

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using DiCacheNative.Json;
 
 namespace DiCacheNative.Weights;
 
@@ -10,7 +11,7 @@ internal static class SafetensorsIndex
     /// <exception cref="ModelFormatException">The file cannot be read or is not a valid index.</exception>
     internal static IReadOnlyDictionary<string, string> Read(string path)
     {
-        byte[] json = ReadBytes(path);
+        ReadOnlySpan<byte> json = JsonFile.ReadBytes(path, SafetensorsHeader.MaxBytes, "an index of shards");
         Dictionary<string, string>? map = null;
         try
         {
@@ -45,7 +46,7 @@ internal static class SafetensorsIndex
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new ModelFormatException(path, $"the index is not valid JSON: {e.Message}", e);
+            throw new ModelFormatException(path, JsonFile.Foreign(json) ?? $"the index is not valid JSON: {e.Message}", e);
         }
 
         if (map is not { Count: > 0 })
@@ -86,30 +87,6 @@ internal static class SafetensorsIndex
         && shard.EndsWith(".safetensors", StringComparison.Ordinal)
         && shard.AsSpan().IndexOfAny("/\\:") < 0
         && !shard.Any(char.IsControl);
-
-    private static byte[] ReadBytes(string path)
-    {
-        try
-        {
-            using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            if (stream.Length > SafetensorsHeader.MaxBytes)
-            {
-                Fail(path, $"the index has {stream.Length} bytes, above the limit of {SafetensorsHeader.MaxBytes}");
-            }
-
-            byte[] bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ModelFormatException(path, "there is no such file", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException(path, $"the index cannot be read: {e.Message}", e);
-        }
-    }
 
     [DoesNotReturn]
     private static void Fail(string path, string what) => throw new ModelFormatException(path, what);

@@ -62,12 +62,14 @@ public sealed class SafetensorsWriter
         });
     }
 
-    private static unsafe void Copy(in HostTensor source, Stream stream)
+    private static void Copy(in HostTensor source, Stream stream)
     {
-        const int chunk = 1 << 26;
-        for (long at = 0; at < source.Bytes; at += chunk)
+        byte[] piece = new byte[(int)Math.Min(1 << 20, source.Bytes)];
+        for (long at = 0; at < source.Bytes; at += piece.Length)
         {
-            stream.Write(new ReadOnlySpan<byte>((byte*)source.Data + at, (int)Math.Min(chunk, source.Bytes - at)));
+            Span<byte> part = piece.AsSpan(0, (int)Math.Min(piece.Length, source.Bytes - at));
+            source.CopyBytes(part, at);
+            stream.Write(part);
         }
     }
 

@@ -13,9 +13,7 @@ public sealed class WeightMap
     private readonly string _model;
     private readonly string _prefix;
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
-    private readonly List<string> _missing = [];
-    private readonly List<string> _misshapen = [];
-    private readonly List<string> _unsupported = [];
+    private readonly Findings _missing = new("missing"), _misshapen = new("of another shape"), _unsupported = new("of a type that is not supported");
 
     /// <summary>Starts with nothing taken.</summary>
     /// <param name="checkpoint">Where the tensors are; it must outlive the tensors taken.</param>
@@ -43,11 +41,11 @@ public sealed class WeightMap
         bool first = _taken.Add(full);
         if (!_checkpoint.Contains(full))
         {
-            Note(_missing, first, $"{full} {Text(shape)}");
+            _missing.Add(first, $"{full} {Text(shape)}");
         }
         else if (_checkpoint.UnsupportedType(full) is string type)
         {
-            Note(_unsupported, first, $"{full} ({type})");
+            _unsupported.Add(first, $"{full} ({type})");
         }
         else
         {
@@ -57,7 +55,7 @@ public sealed class WeightMap
                 return tensor;
             }
 
-            Note(_misshapen, first, $"{full} is {tensor.ShapeText} instead of {Text(shape)}");
+            _misshapen.Add(first, $"{full} is {tensor.ShapeText} instead of {Text(shape)}");
         }
 
         return new HostTensor(full, 0, DType.F32, shape.ToArray());
@@ -70,42 +68,57 @@ public sealed class WeightMap
     /// <summary>Leaves a tensor unused without it being reported as left over.</summary>
     public void Ignore(string name) => _taken.Add(_prefix + name);
 
-    /// <summary>Checks that everything was there in the right shape and that nothing is left over.</summary>
+    /// <summary>Checks that everything was there in the right shape and that no weight is left over.</summary>
+    /// <param name="log">
+    /// Told in one sentence about tensors that are left over but cannot be weights: empty ones, scalars, and marks of other programs.
+    /// </param>
     /// <exception cref="ModelFormatException">Something does not fit; the message lists it, with the shapes found and expected.</exception>
-    public void Finish()
+    public void Finish(Action<string>? log = null)
     {
-        List<string> extra =
-        [
-            .. _checkpoint.Names.Where(n => n.StartsWith(_prefix, StringComparison.Ordinal) && !_taken.Contains(n))
-                .Order(StringComparer.Ordinal)
-                .Select(n => _checkpoint.UnsupportedType(n) is string type ? $"{n} ({type})" : $"{n} {_checkpoint.Get(n).ShapeText}"),
-        ];
-        List<string> problems = [];
-        Report(problems, _missing, "missing");
-        Report(problems, extra, "left over");
-        Report(problems, _misshapen, "of another shape");
-        Report(problems, _unsupported, "of a type that is not supported");
-        if (problems.Count > 0)
+        Findings extra = new("left over"), unused = new("not used, since no layer of the model takes it");
+        foreach (string name in _checkpoint.Names.Where(n => n.StartsWith(_prefix, StringComparison.Ordinal) && !_taken.Contains(n)).Order(StringComparer.Ordinal))
+        {
+            (IsNoWeight(name) ? unused : extra).Add(true, $"{name} {_checkpoint.UnsupportedType(name) ?? string.Empty}{Text(_checkpoint.ShapeOf(name))}");
+        }
+
+        string[] problems = [.. new[] { _missing, extra, _misshapen, _unsupported }.Where(f => f.Count > 0).Select(f => f.ToString())];
+        if (problems.Length > 0)
         {
             throw new ModelFormatException(_checkpoint.Path, $"the checkpoint does not fit {_model}: {string.Join("; ", problems)}");
         }
-    }
 
-    private static void Note(List<string> list, bool first, string text)
-    {
-        if (first)
+        if (unused.Count > 0)
         {
-            list.Add(text);
+            log?.Invoke($"{_checkpoint.Path}: {unused}");
         }
     }
 
-    private static void Report(List<string> problems, List<string> tensors, string what)
+    // A scale of a quantized layer is a scalar too, and leaving it out would change the layer.
+    private bool IsNoWeight(string name)
     {
-        if (tensors.Count > 0)
-        {
-            problems.Add($"{tensors.Count} {(tensors.Count == 1 ? "tensor is" : "tensors are")} {what} ({Listing.Of(tensors)})");
-        }
+        ReadOnlySpan<int> shape = _checkpoint.ShapeOf(name);
+        string last = name[(name.LastIndexOf('.') + 1)..];
+        bool isMark = last is "scaled_fp8" or "global_step" or "__extra__" or "_extra_state" or "__index_timestep_zero__";
+        return isMark || ((shape.Length == 0 || shape.Contains(0)) && !last.Contains("scale", StringComparison.OrdinalIgnoreCase));
     }
 
     private static string Text(ReadOnlySpan<int> shape) => "[" + string.Join(", ", shape.ToArray()) + "]";
+
+    /// <summary>Tensors with one thing wrong: how many, and the first of them.</summary>
+    private sealed class Findings(string what)
+    {
+        private readonly List<string> _first = [];
+
+        public int Count { get; private set; }
+
+        public void Add(bool isNew, string text)
+        {
+            if (isNew && ++Count <= Listing.Shown)
+            {
+                _first.Add(text);
+            }
+        }
+
+        public override string ToString() => $"{Count} {(Count == 1 ? "tensor is" : "tensors are")} {what} ({Listing.Of(_first, Count)})";
+    }
 }

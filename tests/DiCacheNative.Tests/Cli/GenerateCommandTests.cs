@@ -59,7 +59,7 @@ public class GenerateCommandTests
         { 2, "probe-depth is 9", ["--cache-mode", "dicache", "--probe_depth", "9"] },
         { 2, "must end in .png", ["-o", "a.jpg"] },
         { 2, "--nonsense", ["--nonsense"] },
-        { 3, "cannot be read", ["--cache-replay", "missing.jsonl"] },
+        { 3, "there is no such file", ["--cache-replay", "missing.jsonl"] },
         { 3, "create it first", ["-o", "no/such/folder/a.png"] },
         { 4, "--backend cpu", ["--backend", "cuda"] },
     };

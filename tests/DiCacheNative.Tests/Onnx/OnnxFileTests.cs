@@ -22,7 +22,7 @@ public sealed class OnnxFileTests : IDisposable
 
         var e = Assert.Throws<ModelFormatException>(() => OnnxTextEncoder.Load(path, 1));
 
-        Assert.Equal($"{path}: the file does not exist", e.Message);
+        Assert.Equal($"{path}: there is no such file", e.Message);
         Assert.Equal(path, e.Path);
     }
 

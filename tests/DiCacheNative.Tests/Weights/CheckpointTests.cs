@@ -99,7 +99,8 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "not valid JSON")]
+    [InlineData("", "the file is empty")]
+    [InlineData("<html>", "a web page")]
     [InlineData("[]", "not a JSON object")]
     [InlineData("{", "not valid JSON")]
     [InlineData("{}", "no weight_map")]
@@ -151,7 +152,7 @@ public sealed class CheckpointTests : IDisposable
         weights.Take("d");
 
         Assert.Equal([2, 2], placeholder.Rows(1, 2).Shape.ToArray());
-        var e = Assert.Throws<ModelFormatException>(weights.Finish);
+        var e = Assert.Throws<ModelFormatException>(() => weights.Finish());
         Assert.Equal(
             $"{checkpoint.Path}: the checkpoint does not fit toy: 2 tensors are missing (c.weight [4, 5], d []); "
             + "1 tensor is left over (q [1]); 1 tensor is of another shape (a is [2, 3] instead of [3, 2])",
@@ -163,7 +164,7 @@ public sealed class CheckpointTests : IDisposable
     {
         Shard("m.safetensors", [.. Enumerable.Range(0, 11).Select(i => ($"t{i:00}", (float)i))]);
         using Checkpoint checkpoint = Checkpoint.Open(_directory);
-        var e = Assert.Throws<ModelFormatException>(new WeightMap(checkpoint, "toy").Finish);
+        var e = Assert.Throws<ModelFormatException>(() => new WeightMap(checkpoint, "toy").Finish());
         Assert.Contains("11 tensors are left over (t00 [1], ", e.Message, StringComparison.Ordinal);
         Assert.EndsWith("t07 [1] and 3 more)", e.Message, StringComparison.Ordinal);
     }
@@ -176,8 +177,92 @@ public sealed class CheckpointTests : IDisposable
         using Checkpoint checkpoint = Checkpoint.Open(_directory);
         WeightMap weights = new(checkpoint, "toy");
         weights.Take("a", 4);
-        Assert.Contains("not supported (a (F8_E4M3))", Assert.Throws<ModelFormatException>(weights.Finish).Message, StringComparison.Ordinal);
+        Assert.Contains("not supported (a (F8_E4M3))", Assert.Throws<ModelFormatException>(() => weights.Finish()).Message, StringComparison.Ordinal);
         Assert.Throws<ModelFormatException>(() => checkpoint.TryGet("a", out _));
+    }
+
+    [Fact]
+    public void Numbered_shards_without_their_index_are_read_when_all_are_there()
+    {
+        Shard("model-00001-of-00002.safetensors", ("a", 1));
+        Shard("model-00002-of-00002.safetensors", ("b", 2));
+        foreach (string path in new[] { _directory, Path.Combine(_directory, "model-00002-of-00002.safetensors") })
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(path);
+            Assert.Equal(["a", "b"], checkpoint.Names.Order());
+            Assert.Equal(2, checkpoint.Get("b").ToArray()[0]);
+        }
+
+        File.Delete(Path.Combine(_directory, "model-00001-of-00002.safetensors"));
+        Assert.Contains("has 2 parts, of which 1 is here, and no model.safetensors.index.json", Error(_directory), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("model.fp16.safetensors")]
+    [InlineData("model.ema.bf16.safetensors")]
+    [InlineData("model.fp16-00001-of-00002.safetensors")]
+    [InlineData("model.safetensors.index.fp16.json")]
+    [InlineData("._model.safetensors")]
+    [InlineData("._x.safetensors")]
+    [InlineData(".model.safetensors.index.json")]
+    public void Variants_and_hidden_files_give_way_to_the_plain_checkpoint(string stray)
+    {
+        Shard("model.safetensors", ("a", 1));
+        File.WriteAllBytes(Path.Combine(_directory, stray), [0, 5, 0x16, 7, 0, 2, 0, 0]);
+        using Checkpoint checkpoint = Checkpoint.Open(_directory);
+        Assert.Equal(Path.Combine(_directory, "model.safetensors"), checkpoint.Path);
+    }
+
+    [Fact]
+    public void A_variant_alone_is_the_checkpoint_and_two_variants_are_ambiguous()
+    {
+        Shard("model.fp16.safetensors", ("a", 1));
+        using (Checkpoint checkpoint = Checkpoint.Open(_directory))
+        {
+            Assert.Equal(["a"], checkpoint.Names);
+        }
+
+        Shard("model.ema.safetensors", ("a", 2));
+        Assert.Contains("several checkpoints, name one of them: model.ema.safetensors, model.fp16.safetensors", Error(_directory), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_index_may_begin_with_a_byte_order_mark()
+    {
+        Shard("s.safetensors", ("a", 1));
+        File.WriteAllText(Path.Combine(_directory, Index), """{"weight_map":{"a":"s.safetensors"}}""", new System.Text.UTF8Encoding(true));
+        using Checkpoint checkpoint = Checkpoint.Open(_directory);
+        Assert.Equal(["a"], checkpoint.Names);
+    }
+
+    [Theory]
+    [InlineData("scaled_fp8", "F8_E4M3", "[0]", 0, true)]
+    [InlineData("scaled_fp8", "F8_E4M3", "[2]", 2, true)]
+    [InlineData("global_step", "I64", "[]", 8, true)]
+    [InlineData("__extra__", "F32", "[0]", 0, true)]
+    [InlineData("blocks.0.num_batches", "I64", "[]", 8, true)]
+    [InlineData("blocks.0.scale_weight", "F32", "[]", 4, false)]
+    [InlineData("blocks.0.weight", "F32", "[1]", 4, false)]
+    [InlineData("blocks.0.weight", "F8_E4M3", "[4]", 4, false)]
+    public void A_left_over_tensor_is_noted_when_it_cannot_be_a_weight_and_refused_otherwise(string name, string type, string shape, int bytes, bool noted)
+    {
+        string header = $$$"""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"{{{name}}}":{"dtype":"{{{type}}}","shape":{{{shape}}},"data_offsets":[4,{{{4 + bytes}}}]}}""";
+        File.WriteAllBytes(
+            Path.Combine(_directory, "m.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. System.Text.Encoding.ASCII.GetBytes(header), .. new byte[4 + bytes]]);
+        using Checkpoint checkpoint = Checkpoint.Open(_directory);
+        WeightMap weights = new(checkpoint, "toy");
+        weights.Take("a", 1);
+        List<string> notes = [];
+        if (noted)
+        {
+            weights.Finish(notes.Add);
+            Assert.Contains(name, Assert.Single(notes), StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Contains(name, Assert.Throws<ModelFormatException>(() => weights.Finish(notes.Add)).Message, StringComparison.Ordinal);
+            Assert.Empty(notes);
+        }
     }
 
     private static string Error(string path)

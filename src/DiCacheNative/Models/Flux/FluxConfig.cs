@@ -110,12 +110,21 @@ public sealed record FluxConfig
             }
         }
 
-        Require(InChannels > 0 && OutChannels > 0 && JointDim > 0 && PooledDim > 0, "channel counts must be positive");
-        Require(DoubleBlocks > 0 && SingleBlocks >= 0 && DoubleBlocks + SingleBlocks <= 4096, $"{DoubleBlocks} double and {SingleBlocks} single blocks are no FLUX model");
-        Require(Heads is > 0 and <= 1024 && HeadDim is > 0 and <= 256 && HeadDim % 2 == 0, $"{Heads} heads of width {HeadDim}: the width must be even and at most 256");
         Require(
-            RopeAxes.Count == 3 && RopeAxes.All(a => a > 0 && a % 2 == 0) && RopeAxes.Sum() == HeadDim,
-            $"rotary axes {string.Join("/", RopeAxes)} must be three even numbers that sum up to the head width {HeadDim}");
+            ModelLimits.Holds(ModelLimits.Width, InChannels, OutChannels, JointDim, PooledDim),
+            $"channel counts and embedding widths must be positive and at most {ModelLimits.Width}");
+        Require(
+            DoubleBlocks > 0 && SingleBlocks >= 0 && (long)DoubleBlocks + SingleBlocks <= ModelLimits.Blocks,
+            $"{DoubleBlocks} double and {SingleBlocks} single blocks are no FLUX model");
+        Require(
+            ModelLimits.Holds(ModelLimits.Heads, Heads) && ModelLimits.Holds(ModelLimits.HeadWidth, HeadDim) && HeadDim % 2 == 0 && Width <= ModelLimits.Width,
+            $"{Heads} heads of width {HeadDim}: the width must be even and at most {ModelLimits.HeadWidth}, and at most {ModelLimits.Width} with all heads");
+        Require(
+            ((12L * DoubleBlocks) + (3L * SingleBlocks) + 2) * Width <= ModelLimits.Modulation,
+            $"{DoubleBlocks} double and {SingleBlocks} single blocks of width {Width} are no FLUX model");
+        Require(
+            ModelLimits.AreAxes(RopeAxes, HeadDim),
+            $"rotary axes {ModelLimits.Text(RopeAxes)} must be three even numbers that sum up to the head width {HeadDim}");
         Require(InChannels % 4 == 0 && OutChannels == InChannels, $"{InChannels} channels in and {OutChannels} out: both must be the same multiple of 4");
     }
 }

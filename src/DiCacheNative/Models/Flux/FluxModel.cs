@@ -33,9 +33,10 @@ public sealed class FluxModel : IDisposable
     /// </summary>
     /// <param name="backend">Where the weights go.</param>
     /// <param name="path">Folder or file.</param>
+    /// <param name="log">Told about tensors of the checkpoint that are left unused, one sentence.</param>
     /// <exception cref="ModelFormatException">Something is missing, left over, of another shape, or no FLUX model at all.</exception>
     /// <exception cref="BackendException">The weights do not fit into memory.</exception>
-    public static FluxModel Load(IBackend backend, string path)
+    public static FluxModel Load(IBackend backend, string path, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backend);
         using Checkpoint checkpoint = Checkpoint.Open(path);
@@ -43,16 +44,17 @@ public sealed class FluxModel : IDisposable
         bool original = checkpoint.Contains(prefix + "double_blocks.0.img_attn.qkv.weight");
         if (!original && !checkpoint.Contains(prefix + "transformer_blocks.0.attn.to_q.weight"))
         {
-            throw new ModelFormatException(path, "the checkpoint has neither double_blocks (Black Forest Labs) nor transformer_blocks (diffusers): it is no FLUX transformer");
+            throw CheckpointGeometry.NotA(checkpoint, "FLUX", "neither double_blocks (Black Forest Labs) nor transformer_blocks (diffusers)");
         }
 
         string? configPath = CheckpointGeometry.ConfigBeside(path);
         FluxConfig config = configPath is not null ? FluxConfig.Read(configPath) : original ? Infer(checkpoint, prefix) : InferDiffusers(checkpoint, prefix);
         config.Validate(configPath ?? path);
+        CheckpointGeometry.RequireBlocks(checkpoint, configPath, (long)config.DoubleBlocks + config.SingleBlocks);
         WeightMap map = new(checkpoint, "FLUX", prefix);
         FluxSource source = Source(original, config, (name, shape) => map.Take(name, shape));
         source.TakeAll();
-        map.Finish();
+        map.Finish(log);
         return new FluxModel(backend, source);
     }
 
@@ -88,14 +90,14 @@ public sealed class FluxModel : IDisposable
     private static FluxConfig Infer(Checkpoint checkpoint, string prefix)
     {
         int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, prefix + name, axis);
-        int headDim = Dim("double_blocks.0.img_attn.norm.query_norm.scale", 0), width = Dim("img_in.weight", 0);
+        (int heads, int headDim) = CheckpointGeometry.Heads(checkpoint, Dim("img_in.weight", 0), Dim("double_blocks.0.img_attn.norm.query_norm.scale", 0));
         return new FluxConfig
         {
             InChannels = Dim("img_in.weight", 1),
             OutChannels = Dim("final_layer.linear.weight", 0),
             DoubleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "double_blocks."),
             SingleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "single_blocks."),
-            Heads = width / headDim,
+            Heads = heads,
             HeadDim = headDim,
             JointDim = Dim("txt_in.weight", 1),
             PooledDim = Dim("vector_in.in_layer.weight", 1),
@@ -107,14 +109,14 @@ public sealed class FluxModel : IDisposable
     private static FluxConfig InferDiffusers(Checkpoint checkpoint, string prefix)
     {
         int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, prefix + name, axis);
-        int headDim = Dim("transformer_blocks.0.attn.norm_q.weight", 0), width = Dim("x_embedder.weight", 0);
+        (int heads, int headDim) = CheckpointGeometry.Heads(checkpoint, Dim("x_embedder.weight", 0), Dim("transformer_blocks.0.attn.norm_q.weight", 0));
         return new FluxConfig
         {
             InChannels = Dim("x_embedder.weight", 1),
             OutChannels = Dim("proj_out.weight", 0),
             DoubleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "transformer_blocks."),
             SingleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "single_transformer_blocks."),
-            Heads = width / headDim,
+            Heads = heads,
             HeadDim = headDim,
             JointDim = Dim("context_embedder.weight", 1),
             PooledDim = Dim("time_text_embed.text_embedder.linear_1.weight", 1),

@@ -75,15 +75,22 @@ public sealed record HunyuanConfig
     /// <exception cref="ModelFormatException">They do not.</exception>
     public void Validate(string path)
     {
-        Require(Channels > 0 && TextDim > 0 && PooledDim > 0 && MlpWidth > 0, path, "channel counts and widths must be positive");
         Require(
-            DoubleBlocks > 0 && SingleBlocks >= 0 && RefinerBlocks >= 0 && DoubleBlocks + SingleBlocks + RefinerBlocks <= 4096, path,
+            ModelLimits.Holds(ModelLimits.Width, Channels, TextDim, PooledDim) && ModelLimits.Holds(ModelLimits.MlpWidth, MlpWidth), path,
+            $"channel counts and widths must be positive, at most {ModelLimits.Width} and {ModelLimits.MlpWidth} for the feed-forward layers");
+        Require(
+            DoubleBlocks > 0 && SingleBlocks >= 0 && RefinerBlocks >= 0 && (long)DoubleBlocks + SingleBlocks + RefinerBlocks <= ModelLimits.Blocks, path,
             $"{DoubleBlocks} double, {SingleBlocks} single and {RefinerBlocks} refiner blocks are no HunyuanVideo model");
-        Require(Heads is > 0 and <= 1024 && HeadDim is > 0 and <= 256 && HeadDim % 2 == 0, path, $"{Heads} heads of width {HeadDim}: the width must be even and at most 256");
         Require(
-            RopeAxes.Count == 3 && RopeAxes.All(a => a > 0 && a % 2 == 0) && RopeAxes.Sum() == HeadDim, path,
-            $"rotary axes {string.Join("/", RopeAxes)} must be three even numbers that sum up to the head width {HeadDim}");
-        Require(RopeTheta > 0, path, $"the rotary base {RopeTheta} must be positive");
+            ModelLimits.Holds(ModelLimits.Heads, Heads) && ModelLimits.Holds(ModelLimits.HeadWidth, HeadDim) && HeadDim % 2 == 0 && Width <= ModelLimits.Width, path,
+            $"{Heads} heads of width {HeadDim}: the width must be even and at most {ModelLimits.HeadWidth}, and at most {ModelLimits.Width} with all heads");
+        Require(
+            ((2L * RefinerBlocks) + (12L * DoubleBlocks) + (3L * SingleBlocks) + 2) * Width <= ModelLimits.Modulation, path,
+            $"{DoubleBlocks} double and {SingleBlocks} single blocks of width {Width} are no HunyuanVideo model");
+        Require(
+            ModelLimits.AreAxes(RopeAxes, HeadDim), path,
+            $"rotary axes {ModelLimits.Text(RopeAxes)} must be three even numbers that sum up to the head width {HeadDim}");
+        Require(double.IsFinite(RopeTheta) && RopeTheta > 0, path, $"the rotary base {RopeTheta} must be positive");
     }
 
     private static HunyuanConfig Original(ModelJson json, string path)
@@ -91,7 +98,7 @@ public sealed record HunyuanConfig
         RequirePatch(json.Integers("patch_size", [1, 2, 2]), path);
         int channels = json.Integer("in_channels", 16), width = json.Integer("hidden_size"), heads = json.Integer("heads_num");
         Require(json.Integer("out_channels", channels) == channels, path, "in_channels and out_channels must be equal in a text-to-video model");
-        Require(heads > 0 && width % heads == 0, path, $"a width of {width} cannot be divided into {heads} heads");
+        Require(heads > 0 && width > 0 && width % heads == 0, path, $"a width of {width} cannot be divided into {heads} heads");
         string projection = json.String("text_projection", "single_refiner"), norm = json.String("qk_norm_type", "rms"), activation = json.String("mlp_act_type", "gelu_tanh");
         Require(
             projection == "single_refiner" && norm == "rms" && activation == "gelu_tanh" && json.Boolean("qk_norm", true) && json.Boolean("qkv_bias", true), path,
@@ -104,7 +111,7 @@ public sealed record HunyuanConfig
             RefinerBlocks = json.Integer("refiner_depth", 2),
             Heads = heads,
             HeadDim = width / heads,
-            MlpWidth = (int)(width * json.Number("mlp_width_ratio", 4)),
+            MlpWidth = MlpWidthOf(width, json.Number("mlp_width_ratio", 4)),
             TextDim = json.Integer("text_states_dim", 4096),
             PooledDim = json.Integer("text_states_dim_2", 768),
             GuidanceEmbeds = json.Boolean("guidance_embed", false),
@@ -129,7 +136,7 @@ public sealed record HunyuanConfig
             RefinerBlocks = json.Integer("num_refiner_layers", 2),
             Heads = heads,
             HeadDim = headDim,
-            MlpWidth = (int)(heads * headDim * json.Number("mlp_ratio", 4)),
+            MlpWidth = MlpWidthOf((double)heads * headDim, json.Number("mlp_ratio", 4)),
             TextDim = json.Integer("text_embed_dim", 4096),
             PooledDim = json.Integer("pooled_projection_dim", 768),
             GuidanceEmbeds = json.Boolean("guidance_embeds", true),
@@ -138,8 +145,11 @@ public sealed record HunyuanConfig
         };
     }
 
+    // Out of an int's range it is -1, which Validate refuses.
+    private static int MlpWidthOf(double width, double ratio) => width * ratio is >= 1 and <= int.MaxValue ? (int)(width * ratio) : -1;
+
     private static void RequirePatch(IReadOnlyList<int> patch, string path) =>
-        Require(patch.SequenceEqual([1, 2, 2]), path, $"the patch size is {string.Join("/", patch)}; HunyuanVideo cuts latents into patches of 1/2/2");
+        Require(patch.SequenceEqual([1, 2, 2]), path, $"the patch size is {ModelLimits.Text(patch)}; HunyuanVideo cuts latents into patches of 1/2/2");
 
     private static void Require(bool condition, string path, string what)
     {

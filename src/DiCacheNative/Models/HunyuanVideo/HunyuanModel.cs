@@ -38,9 +38,10 @@ public sealed class HunyuanModel : IDisposable
     /// </summary>
     /// <param name="backend">Where the weights go.</param>
     /// <param name="path">Folder or file.</param>
+    /// <param name="log">Told about tensors of the checkpoint that are left unused, one sentence.</param>
     /// <exception cref="ModelFormatException">Something is missing, left over, of another shape, or no HunyuanVideo model at all.</exception>
     /// <exception cref="BackendException">The weights do not fit into memory.</exception>
-    public static HunyuanModel Load(IBackend backend, string path)
+    public static HunyuanModel Load(IBackend backend, string path, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backend);
         using Checkpoint checkpoint = Checkpoint.Open(path);
@@ -48,17 +49,18 @@ public sealed class HunyuanModel : IDisposable
         bool original = checkpoint.Contains(prefix + OriginalMark);
         if (!original && !checkpoint.Contains(DiffusersMark))
         {
-            throw new ModelFormatException(path, $"the checkpoint has neither {OriginalMark} (released names) nor {DiffusersMark} (diffusers): it is no HunyuanVideo transformer");
+            throw CheckpointGeometry.NotA(checkpoint, "HunyuanVideo", $"neither {OriginalMark} (released names) nor {DiffusersMark} (diffusers)");
         }
 
         string? configPath = CheckpointGeometry.ConfigBeside(path);
         HunyuanConfig config = configPath is not null ? HunyuanConfig.Read(configPath) : original ? Infer(checkpoint, prefix) : InferDiffusers(checkpoint);
         config.Validate(configPath ?? path);
+        CheckpointGeometry.RequireBlocks(checkpoint, configPath, (long)config.DoubleBlocks + config.SingleBlocks + config.RefinerBlocks);
         WeightMap map = new(checkpoint, "HunyuanVideo", prefix);
         TensorReader take = (name, shape) => map.Take(name, shape);
         HunyuanSource source = original ? new OriginalHunyuanSource(config, take) : new DiffusersHunyuanSource(config, take);
         source.TakeAll();
-        map.Finish();
+        map.Finish(log);
         return new HunyuanModel(backend, source);
     }
 
@@ -105,14 +107,14 @@ public sealed class HunyuanModel : IDisposable
     private static HunyuanConfig Infer(Checkpoint checkpoint, string prefix)
     {
         int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, prefix + name, axis);
-        int headDim = Dim("double_blocks.0.img_attn_q_norm.weight", 0);
+        (int heads, int headDim) = CheckpointGeometry.Heads(checkpoint, Dim("img_in.proj.weight", 0), Dim("double_blocks.0.img_attn_q_norm.weight", 0));
         return new HunyuanConfig
         {
             Channels = Dim("img_in.proj.weight", 1),
             DoubleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "double_blocks."),
             SingleBlocks = CheckpointGeometry.Count(checkpoint, prefix + "single_blocks."),
             RefinerBlocks = CheckpointGeometry.Count(checkpoint, prefix + "txt_in.individual_token_refiner.blocks."),
-            Heads = Dim("img_in.proj.weight", 0) / headDim,
+            Heads = heads,
             HeadDim = headDim,
             MlpWidth = Dim("double_blocks.0.img_mlp.fc1.weight", 0),
             TextDim = Dim("txt_in.input_embedder.weight", 1),
@@ -125,14 +127,14 @@ public sealed class HunyuanModel : IDisposable
     private static HunyuanConfig InferDiffusers(Checkpoint checkpoint)
     {
         int Dim(string name, int axis) => CheckpointGeometry.Dimension(checkpoint, name, axis);
-        int headDim = Dim("transformer_blocks.0.attn.norm_q.weight", 0);
+        (int heads, int headDim) = CheckpointGeometry.Heads(checkpoint, Dim("x_embedder.proj.weight", 0), Dim("transformer_blocks.0.attn.norm_q.weight", 0));
         return new HunyuanConfig
         {
             Channels = Dim("x_embedder.proj.weight", 1),
             DoubleBlocks = CheckpointGeometry.Count(checkpoint, "transformer_blocks."),
             SingleBlocks = CheckpointGeometry.Count(checkpoint, "single_transformer_blocks."),
             RefinerBlocks = CheckpointGeometry.Count(checkpoint, "context_embedder.token_refiner.refiner_blocks."),
-            Heads = Dim("x_embedder.proj.weight", 0) / headDim,
+            Heads = heads,
             HeadDim = headDim,
             MlpWidth = Dim("transformer_blocks.0.ff.net.0.proj.weight", 0),
             TextDim = Dim(DiffusersMark, 1),

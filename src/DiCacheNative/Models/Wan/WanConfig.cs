@@ -76,7 +76,7 @@ public sealed record WanConfig
             _ => throw new ModelFormatException($"{path} describes a {name}, not a WanModel or WanTransformer3DModel"),
         };
         IReadOnlyList<int> patch = json.Integers("patch_size", [1, 2, 2]);
-        Require(patch.SequenceEqual([1, 2, 2]), path, $"patch_size is {string.Join("/", patch)}; WAN 2.1 cuts latents into patches of 1/2/2");
+        Require(patch.SequenceEqual([1, 2, 2]), path, $"patch_size is {ModelLimits.Text(patch)}; WAN 2.1 cuts latents into patches of 1/2/2");
         config.Validate(path);
         return config;
     }
@@ -86,12 +86,17 @@ public sealed record WanConfig
     /// <exception cref="ModelFormatException">They do not.</exception>
     public void Validate(string path)
     {
-        Require(InChannels > 0 && OutChannels > 0 && TextDim > 0 && TextTokens > 0 && MlpWidth > 0, path, "channel counts and text sizes must be positive");
-        Require(Layers is > 0 and <= 4096, path, $"{Layers} blocks are no WAN model");
-        Require(FrequencyWidth > 0 && FrequencyWidth % 2 == 0, path, $"the time step embedding has an odd width of {FrequencyWidth}");
         Require(
-            Heads is > 0 and <= 1024 && Width > 0 && Width % Heads == 0 && HeadDim is >= 6 and <= 256 && HeadDim % 2 == 0, path,
-            $"{Heads} heads in a width of {Width}: heads must be even, 6 to 256 wide");
+            ModelLimits.Holds(ModelLimits.Width, InChannels, OutChannels, TextDim, TextTokens, FrequencyWidth, Width) && ImageDim is >= 0 and <= ModelLimits.Width, path,
+            $"channel counts, widths and text sizes must be positive and at most {ModelLimits.Width}");
+        Require(ModelLimits.Holds(ModelLimits.MlpWidth, MlpWidth), path, $"a feed-forward width of {MlpWidth} is no WAN model");
+        Require(ModelLimits.Holds(ModelLimits.Blocks, Layers), path, $"{Layers} blocks are no WAN model");
+        Require(FrequencyWidth % 2 == 0, path, $"the time step embedding has an odd width of {FrequencyWidth}");
+        Require(
+            ModelLimits.Holds(ModelLimits.Heads, Heads) && Width % Heads == 0 && HeadDim is >= 6 and <= ModelLimits.HeadWidth && HeadDim % 2 == 0, path,
+            $"{Heads} heads in a width of {Width}: heads must be even, 6 to {ModelLimits.HeadWidth} wide");
+        Require(((6L * Layers) + 2) * Width <= ModelLimits.Modulation, path, $"{Layers} blocks of width {Width} are no WAN model");
+        Require(float.IsFinite(Epsilon) && Epsilon is > 0 and < 1, path, $"the norms' epsilon of {Epsilon} must lie between 0 and 1");
         Require(
             HasImage ? ConditionChannels > 0 : ConditionChannels == 0, path,
             $"{InChannels} channels in and {OutChannels} out: {(HasImage ? "an image-to-video model takes more than it gives" : "both must be equal in a text-to-video model")}");
@@ -124,7 +129,11 @@ public sealed record WanConfig
         Require(norm == "rms_norm_across_heads", path, $"qk_norm is {norm}; WAN 2.1 has rms_norm_across_heads");
         Require(json.Boolean("cross_attn_norm", true), path, "cross_attn_norm must be true, as in every released model");
         Require(!json.Has("pos_embed_seq_len"), path, "pos_embed_seq_len belongs to a first-and-last-frame model, which is not supported");
-        int heads = json.Integer("num_attention_heads"), width = heads * json.Integer("attention_head_dim"), imageDim = json.Integer("image_dim", 0);
+        int heads = json.Integer("num_attention_heads"), headDim = json.Integer("attention_head_dim"), imageDim = json.Integer("image_dim", 0);
+        Require(
+            ModelLimits.Holds(ModelLimits.Heads, heads) && ModelLimits.Holds(ModelLimits.HeadWidth, headDim), path,
+            $"{heads} heads of width {headDim} are no WAN model");
+        int width = heads * headDim;
         Require(json.Integer("added_kv_proj_dim", width) == width, path, $"added_kv_proj_dim must be the model width of {width}");
         return new WanConfig
         {

@@ -38,9 +38,10 @@ public sealed class WanModel : IDisposable
     /// </summary>
     /// <param name="backend">Where the weights go.</param>
     /// <param name="path">Folder or file.</param>
+    /// <param name="log">Told about tensors of the checkpoint that are left unused, one sentence.</param>
     /// <exception cref="ModelFormatException">Something is missing, left over, of another shape, or no WAN model at all.</exception>
     /// <exception cref="BackendException">The weights do not fit into memory.</exception>
-    public static WanModel Load(IBackend backend, string path)
+    public static WanModel Load(IBackend backend, string path, Action<string>? log = null)
     {
         ArgumentNullException.ThrowIfNull(backend);
         using Checkpoint checkpoint = Checkpoint.Open(path);
@@ -48,17 +49,18 @@ public sealed class WanModel : IDisposable
         bool original = checkpoint.Contains(prefix + "blocks.0.self_attn.q.weight");
         if (!original && !checkpoint.Contains("blocks.0.attn1.to_q.weight"))
         {
-            throw new ModelFormatException(path, "the checkpoint has neither blocks.0.self_attn (released names) nor blocks.0.attn1 (diffusers): it is no WAN transformer");
+            throw CheckpointGeometry.NotA(checkpoint, "WAN", "neither blocks.0.self_attn (released names) nor blocks.0.attn1 (diffusers)");
         }
 
         string? configPath = CheckpointGeometry.ConfigBeside(path);
         WanConfig config = configPath is not null ? WanConfig.Read(configPath) : Infer(checkpoint, prefix, original);
         config.Validate(configPath ?? path);
+        CheckpointGeometry.RequireBlocks(checkpoint, configPath, config.Layers);
         WeightMap map = new(checkpoint, "WAN", prefix);
         TensorReader take = (name, shape) => map.Take(name, shape);
         WanSource source = original ? new OriginalWanSource(config, take) : new DiffusersWanSource(config, take);
         source.TakeAll();
-        map.Finish();
+        map.Finish(log);
         return new WanModel(backend, source);
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace DiCacheNative.Text;
+namespace DiCacheNative.Json;
 
 /// <summary>A value in a JSON file of a model that knows its file and place, so that every complaint names both.</summary>
 internal readonly struct JsonField(string file, string place, JsonElement value)
@@ -8,29 +8,10 @@ internal readonly struct JsonField(string file, string place, JsonElement value)
     public JsonElement Value => value;
 
     /// <summary>Reads a file whose root must be an object.</summary>
-    /// <exception cref="ModelFormatException">The file is missing, cannot be read, or is not JSON.</exception>
-    public static JsonField Read(string file)
-    {
-        try
-        {
-            using FileStream stream = File.OpenRead(file);
-            using JsonDocument document = JsonDocument.Parse(stream);
-            var root = new JsonField(file, "", document.RootElement.Clone());
-            return root.Value.ValueKind == JsonValueKind.Object ? root : throw root.Error("it should be a JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFormatException(file, $"not valid JSON: {e.Message}", e);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ModelFormatException(file, "the file does not exist", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException(file, $"it cannot be read: {e.Message}", e);
-        }
-    }
+    /// <param name="file">The file.</param>
+    /// <param name="limit">Most bytes it may have.</param>
+    /// <exception cref="ModelFormatException">The file is missing, cannot be read, is larger, or is not a JSON object.</exception>
+    public static JsonField Read(string file, int limit) => new(file, "", JsonFile.ReadObject(file, limit));
 
     /// <summary>A member that must be there.</summary>
     public JsonField Get(string name) => Find(name) ?? throw Error($"'{name}' is missing");
@@ -43,16 +24,9 @@ internal readonly struct JsonField(string file, string place, JsonElement value)
             throw Error($"an object with '{name}' was expected, not {Kind}");
         }
 
-        try
-        {
-            return value.TryGetProperty(name, out JsonElement member) && member.ValueKind != JsonValueKind.Null
-                ? new JsonField(file, place.Length == 0 ? name : $"{place}.{name}", member)
-                : null;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw Error($"a name in it is not valid Unicode ({e.Message})");
-        }
+        return value.TryGetProperty(name, out JsonElement member) && member.ValueKind != JsonValueKind.Null
+            ? new JsonField(file, place.Length == 0 ? name : $"{place}.{name}", member)
+            : null;
     }
 
     public IEnumerable<JsonField> Items()
@@ -86,18 +60,8 @@ internal readonly struct JsonField(string file, string place, JsonElement value)
 
     public ModelFormatException Error(string problem) => new(file, place.Length == 0 ? problem : $"{place}: {problem}");
 
-    /// <summary>The text of a JSON string; null for another kind or for a string that is not valid Unicode.</summary>
-    public static string? TryText(JsonElement element)
-    {
-        try
-        {
-            return element.ValueKind == JsonValueKind.String ? element.GetString() : null;
-        }
-        catch (InvalidOperationException)
-        {
-            return null;
-        }
-    }
+    /// <summary>The text of a JSON string; null for another kind.</summary>
+    public static string? TryText(JsonElement element) => element.ValueKind == JsonValueKind.String ? element.GetString() : null;
 
     private string Kind => value.ValueKind switch
     {
