@@ -9,21 +9,21 @@ namespace DiCacheNative.Cli;
 /// <param name="log">Receives notes for the user.</param>
 internal sealed class OutputFiles(string backend, string cacheMode, Action<string>? log)
 {
-    private const string Png = ".png";
+    private const string Png = ".png", Gif = ".gif";
+
+    private static string[] VideoExtensions => [.. FfmpegVideoEncoder.Extensions, Gif, Png];
 
     /// <summary>Refuses an extension that is not written for the kind of model.</summary>
     /// <exception cref="ArgumentException">It is not written.</exception>
     public static void CheckExtension(string output, bool video)
     {
         string extension = Path.GetExtension(output);
-        if (extension.Equals(Png, StringComparison.OrdinalIgnoreCase) || (video && FfmpegVideoEncoder.Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase)))
+        IReadOnlyList<string> known = video ? VideoExtensions : ImageFile.Extensions;
+        if (!known.Contains(extension, StringComparer.OrdinalIgnoreCase))
         {
-            return;
+            throw new ArgumentException(
+                $"--output must end in {string.Join(", ", known)}, not \"{extension}\": this model makes {(video ? "videos (.png: numbered frames)" : "images")}");
         }
-
-        throw new ArgumentException(
-            video ? $"--output must end in {string.Join(", ", FfmpegVideoEncoder.Extensions)} or {Png} (numbered frames), not \"{extension}\""
-                : $"--output must end in {Png}, not \"{extension}\": this model makes images, and other formats are not written");
     }
 
     /// <summary>Writes images: the name given, or NAME-0.png, NAME-1.png, … for several.</summary>
@@ -34,9 +34,7 @@ internal sealed class OutputFiles(string backend, string cacheMode, Action<strin
         string[] outputs = [.. Enumerable.Range(0, count).Select(i => OutputPath(output, i, count))];
         for (int i = 0; i < count; i++)
         {
-            Image image = generated.Images[i];
-            KeyValuePair<string, string>[] settings = Settings(generated, generated.SeedOf(i));
-            AtomicFile.Write(outputs[i], stream => new PngEncoder().Encode(image, stream, settings));
+            generated.Images[i].Save(outputs[i], Settings(generated, generated.SeedOf(i)));
         }
 
         return outputs;
@@ -46,16 +44,18 @@ internal sealed class OutputFiles(string backend, string cacheMode, Action<strin
     /// <returns>The files written.</returns>
     public Task<IReadOnlyList<string>> WriteVideoAsync(string output, GenerationResult generated, double fps, CancellationToken cancel)
     {
-        bool frames = Path.GetExtension(output).Equals(Png, StringComparison.OrdinalIgnoreCase);
-        string? program = frames ? null : FfmpegVideoEncoder.Find();
-        if (!frames && program is null)
+        bool frames = HasExtension(output, Png), gif = HasExtension(output, Gif);
+        string? program = frames || gif ? null : FfmpegVideoEncoder.Find();
+        if (!frames && !gif && program is null)
         {
             log?.Invoke($"ffmpeg was not found on the PATH, so the frames are written as numbered PNG files beside {output}");
         }
 
-        IVideoEncoder encoder = program is null ? new PngSequenceEncoder() : new FfmpegVideoEncoder(program);
+        IVideoEncoder encoder = gif ? new GifVideoEncoder() : program is null ? new PngSequenceEncoder() : new FfmpegVideoEncoder(program);
         return encoder.EncodeAsync(generated.Images, fps, output, Settings(generated, generated.Seed), cancel);
     }
+
+    private static bool HasExtension(string path, string extension) => Path.GetExtension(path).Equals(extension, StringComparison.OrdinalIgnoreCase);
 
     private static string OutputPath(string output, int index, int count) =>
         count == 1 ? output : Path.Combine(Path.GetDirectoryName(output) ?? string.Empty, $"{Path.GetFileNameWithoutExtension(output)}-{index}{Path.GetExtension(output)}");

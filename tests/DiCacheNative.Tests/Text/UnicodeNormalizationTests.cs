@@ -1,5 +1,4 @@
 using System.Text;
-using DiCacheNative.Imaging;
 using DiCacheNative.Text;
 
 namespace DiCacheNative.Tests.Text;
@@ -37,7 +36,7 @@ public class UnicodeNormalizationTests
             if (Rune.TryCreate(point, out Rune rune))
             {
                 string normalized = UnicodeNormalization.Normalize(rune.ToString(), Enum.Parse<NormalForm>(form));
-                crc = PngFormat.Crc(crc, Encoding.UTF8.GetBytes(normalized + "\n"));
+                crc = Crc32.Append(crc, Encoding.UTF8.GetBytes(normalized + "\n"));
             }
         }
 

@@ -20,7 +20,7 @@ public sealed class PngSequenceEncoder : IVideoEncoder
             await Parallel.ForAsync(0, frames.Count, cancellationToken, (i, cancel) =>
             {
                 using FileStream stream = File.Create(Path.Combine(temporary, Path.GetFileName(targets[i])));
-                new PngEncoder().Encode(frames[i], stream, text);
+                frames[i].Encode(stream, ImageFormat.Png, text);
                 return ValueTask.CompletedTask;
             });
             cancellationToken.ThrowIfCancellationRequested();

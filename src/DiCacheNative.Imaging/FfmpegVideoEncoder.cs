@@ -4,7 +4,7 @@ using System.Globalization;
 namespace DiCacheNative.Imaging;
 
 /// <summary>
-/// Writes videos with the ffmpeg program: .mp4 (H.264), .webm (VP9), .gif and .webp. Frames go to it as raw RGB; it writes under another
+/// Writes videos with the ffmpeg program: .mp4 (H.264), .webm (VP9) and .webp. Frames go to it as raw RGB; it writes under another
 /// name in the same directory, and the file gets its name when it is complete.
 /// </summary>
 public sealed class FfmpegVideoEncoder : IVideoEncoder
@@ -17,7 +17,6 @@ public sealed class FfmpegVideoEncoder : IVideoEncoder
     {
         [".mp4"] = ["-c:v", "libx264", "-crf", "18", .. s_color, "-movflags", "+faststart"],
         [".webm"] = ["-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0", .. s_color],
-        [".gif"] = ["-filter_complex", "[0:v]split[a][b];[a]palettegen[p];[b][p]paletteuse", "-loop", "0"],
         [".webp"] = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0"],
     };
 
