@@ -3,25 +3,17 @@ using DiCacheNative.Backends;
 
 namespace DiCacheNative.Cli;
 
-/// <summary>The options --backend and --threads.</summary>
+/// <summary>The options --backend, --threads and --precision.</summary>
 internal sealed class BackendOptions
 {
-    private readonly Option<string> _backend = new("--backend") { Description = "auto, cpu, cuda or cuda-host", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int> _threads = new("--threads", "-t") { Description = "CPU threads; 0 for all cores", DefaultValueFactory = _ => 0 };
+    private const int MostThreads = 1024;
 
-    private readonly Option<string> _precision = new("--precision") { Description = "auto, f32 or bf16", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _backend = Opt.Choice("--backend", "where the transformer runs", ["auto", "cpu", "cuda", "cuda-host"], "auto");
+    private readonly Option<int?> _threads = Opt.Whole("--threads", ["-t"], "CPU threads; 0 for all cores", 0, MostThreads, 0);
+    private readonly Option<string> _precision = Opt.Choice("--precision", "in what the transformer computes; auto: f32 on the CPU, bf16 on a GPU", ["auto", "f32", "bf16"], "auto");
 
     public BackendOptions(Command command)
     {
-        _precision.AcceptOnlyFromAmong("auto", "f32", "bf16");
-        _backend.AcceptOnlyFromAmong("auto", "cpu", "cuda", "cuda-host");
-        _threads.Validators.Add(r =>
-        {
-            if (r.GetValueOrDefault<int>() is < 0 or > 1024)
-            {
-                r.AddError("--threads must be between 0 and 1024");
-            }
-        });
         command.Options.Add(_backend);
         command.Options.Add(_threads);
         command.Options.Add(_precision);
@@ -35,7 +27,7 @@ internal sealed class BackendOptions
         _ => BackendKind.Auto,
     };
 
-    public int Threads(ParseResult result) => result.GetValue(_threads);
+    public int Threads(ParseResult result) => result.GetValue(_threads) ?? 0;
 
     public BackendPrecision Precision(ParseResult result) => result.GetValue(_precision) switch
     {

@@ -7,23 +7,28 @@ namespace DiCacheNative.Cli;
 /// <summary>The cache options of a command line: stable-diffusion.cpp's spelling, and the published scripts' names as aliases.</summary>
 internal sealed class CacheArguments
 {
+    private const string None = "none";
+    private const string DiCache = "dicache";
+    private const string Interval = "interval";
+    private const int MostBlocks = 1000;
+    private const double LargestNumber = 1e6;
+
     private static readonly string[] s_keys =
-        ["profile", "threshold", "probe-depth", "ret-ratio", "error", "reuse", "gamma-min", "gamma-max", "scope", "last-step-full", "interval"];
+        ["profile", "threshold", "probe-depth", "ret-ratio", "error", "reuse", "gamma-min", "gamma-max", "scope", "last-step-full", Interval];
 
-    private readonly Option<string> _mode = new("--cache-mode") { Description = "none, dicache or interval", DefaultValueFactory = _ => "none" };
-    private readonly Option<string?> _option = new("--cache-option")
-    {
-        Description = "settings of the cache: \"key=value,...\" with " + string.Join(", ", s_keys),
-    };
+    private static readonly string[] s_intervalKeys = [Interval, "ret-ratio", "last-step-full"];
 
-    private readonly Option<double?> _threshold = new("--rel_l1_thresh", "--cache-threshold") { Description = "same as threshold in --cache-option" };
-    private readonly Option<double?> _ratio = new("--ret_ratio") { Description = "same as ret-ratio in --cache-option" };
-    private readonly Option<int?> _depth = new("--probe_depth") { Description = "same as probe-depth in --cache-option" };
-    private readonly Option<string?> _replay = new("--cache-replay") { Description = "repeat the decisions of a trace written by --cache-trace" };
+    private readonly Option<string> _mode = Opt.Choice(
+        "--cache-mode", $"default: {None}; {DiCache} when another cache option is given ({Interval} for the key {Interval})", [None, DiCache, Interval]);
+
+    private readonly Option<string> _option = Opt.Name("--cache-option", "KEY=VALUE,...", "settings of the cache: " + string.Join(", ", s_keys));
+    private readonly Option<double?> _threshold = Opt.Number("--rel_l1_thresh", ["--cache-threshold"], "same as threshold in --cache-option", 0, LargestNumber);
+    private readonly Option<double?> _ratio = Opt.Number("--ret_ratio", [], "same as ret-ratio in --cache-option", 0, 1);
+    private readonly Option<int?> _depth = Opt.Whole("--probe_depth", "same as probe-depth in --cache-option", 1, MostBlocks);
+    private readonly Option<string> _replay = Opt.Name("--cache-replay", "FILE", "repeat the decisions of a trace written by --cache-trace");
 
     public CacheArguments(Command command)
     {
-        _mode.AcceptOnlyFromAmong("none", "dicache", "interval");
         foreach (Option option in new Option[] { _mode, _option, _threshold, _ratio, _depth, _replay })
         {
             command.Options.Add(option);
@@ -31,28 +36,31 @@ internal sealed class CacheArguments
     }
 
     /// <summary>Mode as reports name it.</summary>
-    public string Mode(ParseResult result) => result.GetValue(_replay) is null ? result.GetValue(_mode)! : "replay";
+    public string Mode(ParseResult result) => result.GetValue(_replay) is null ? Mode(result, Settings(result)) : "replay";
+
+    /// <summary>The settings given, by key; what is not given is the mode's or the profile's.</summary>
+    public IReadOnlyDictionary<string, string> Given(ParseResult result) => Settings(result);
 
     /// <summary>Makes the policy.</summary>
-    /// <exception cref="ArgumentException">An unknown key, a value of the wrong kind or out of range, or a setting the mode does not have.</exception>
+    /// <exception cref="ArgumentException">An unknown key, a value of the wrong kind or out of range, or a setting without effect on the others.</exception>
     public ICachePolicy Create(ParseResult result)
     {
         Dictionary<string, string> settings = Settings(result);
-        string mode = result.GetValue(_mode)!;
         if (result.GetValue(_replay) is { } trace)
         {
-            return mode == "none" && settings.Count == 0 ? CacheOptions.Replay(trace)
+            return !result.Given(_mode) && settings.Count == 0 ? CacheOptions.Replay(trace)
                 : throw new ArgumentException("--cache-replay repeats recorded decisions and goes with no other cache option");
         }
 
+        string mode = Mode(result, settings);
         switch (mode)
         {
-            case "dicache":
+            case DiCache:
                 Only(settings, mode, s_keys[..^1]);
                 return new DiCachePolicy(Options(settings));
-            case "interval":
-                Only(settings, mode, ["interval", "ret-ratio", "last-step-full"]);
-                return new IntervalPolicy((int)Number(settings, "interval", 2), Number(settings, "ret-ratio", 0), Switch(settings, "last-step-full", true));
+            case Interval:
+                Only(settings, mode, s_intervalKeys);
+                return new IntervalPolicy(Whole(settings, Interval, 2), Number(settings, "ret-ratio", 0, 0, 1), Switch(settings, "last-step-full", true));
             default:
                 Only(settings, mode, []);
                 return NoCachePolicy.Instance;
@@ -71,19 +79,28 @@ internal sealed class CacheArguments
             profile = profile with { Threshold = 0.08f, RetRatio = profile.Profile == "flux" ? 0 : profile.RetRatio };
         }
 
+        CacheReuse reuse = Choose(settings, "reuse", profile.Reuse, ("align", CacheReuse.TrajectoryAlignment), ("residual", CacheReuse.ReuseResidual));
+        if (reuse == CacheReuse.ReuseResidual && settings.Keys.FirstOrDefault(k => k is "gamma-min" or "gamma-max") is { } gamma)
+        {
+            throw new ArgumentException($"cache option {gamma} has no meaning with reuse=residual, which takes the last residual as it is");
+        }
+
         return profile with
         {
             Error = error,
-            Threshold = (float)Number(settings, "threshold", profile.Threshold),
-            ProbeDepth = (int)Number(settings, "probe-depth", profile.ProbeDepth),
-            RetRatio = Number(settings, "ret-ratio", profile.RetRatio),
-            Reuse = Choose(settings, "reuse", profile.Reuse, ("align", CacheReuse.TrajectoryAlignment), ("residual", CacheReuse.ReuseResidual)),
-            GammaMin = (float)Number(settings, "gamma-min", profile.GammaMin),
-            GammaMax = (float)Number(settings, "gamma-max", profile.GammaMax),
+            Threshold = (float)Number(settings, "threshold", profile.Threshold, 0, LargestNumber),
+            ProbeDepth = Whole(settings, "probe-depth", profile.ProbeDepth),
+            RetRatio = Number(settings, "ret-ratio", profile.RetRatio, 0, 1),
+            Reuse = reuse,
+            GammaMin = (float)Number(settings, "gamma-min", profile.GammaMin, -LargestNumber, LargestNumber),
+            GammaMax = (float)Number(settings, "gamma-max", profile.GammaMax, -LargestNumber, LargestNumber),
             Scope = Choose(settings, "scope", profile.Scope, ("sample", DecisionScope.Sample), ("batch", DecisionScope.Batch)),
             LastStepFull = Switch(settings, "last-step-full", profile.LastStepFull),
         };
     }
+
+    private string Mode(ParseResult result, Dictionary<string, string> settings) =>
+        result.GetValue(_mode) ?? (settings.Count == 0 ? None : settings.ContainsKey(Interval) ? Interval : DiCache);
 
     private Dictionary<string, string> Settings(ParseResult result)
     {
@@ -96,19 +113,30 @@ internal sealed class CacheArguments
             }
         }
 
-        foreach (string pair in (result.GetValue(_option) ?? string.Empty).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        string? last = null;
+        string[] pairs = (result.GetValue(_option) ?? string.Empty).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (pairs.Length == 0 && result.Given(_option))
         {
-            int equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0)
-            {
-                throw new ArgumentException($"--cache-option takes \"key=value,...\"; \"{pair}\" has no key and value");
-            }
-
-            string key = pair[..equals].Trim().Replace('_', '-').ToLowerInvariant();
-            Add(key is "rel-l1-thresh" ? "threshold" : key, pair[(equals + 1)..].Trim());
+            throw new ArgumentException("--cache-option takes \"key=value,...\"; none was given");
         }
 
-        string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
+        foreach (string pair in pairs)
+        {
+            int equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals > 0)
+            {
+                last = pair[..equals].Trim().Replace('_', '-').ToLowerInvariant();
+                Add(last is "rel-l1-thresh" ? "threshold" : last, pair[(equals + 1)..].Trim());
+            }
+            else
+            {
+                bool comma = last is not null && pair.All(char.IsAsciiDigit);
+                throw new ArgumentException(
+                    $"--cache-option takes \"key=value,...\"; \"{pair}\" has no key and value" + (comma ? $" (if it belongs to {last}: decimals are written with a point)" : string.Empty));
+            }
+        }
+
+        static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
         if (result.GetValue(_threshold) is { } threshold)
         {
             Add("threshold", Text(threshold));
@@ -137,17 +165,15 @@ internal sealed class CacheArguments
         }
     }
 
-    private static double Number(Dictionary<string, string> settings, string key, double fallback)
-    {
-        if (!settings.TryGetValue(key, out string? text))
-        {
-            return fallback;
-        }
+    private static double Number(Dictionary<string, string> settings, string key, double fallback, double min, double max) =>
+        !settings.TryGetValue(key, out string? text) ? fallback
+        : Opt.NumberOf(text) is { } value && value >= min && value <= max ? value
+        : throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"cache option {key} must be a number from {min} to {max}, not {Opt.Shown(text)}"));
 
-        bool whole = key is "probe-depth" or "interval";
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && (!whole || (value == Math.Floor(value) && Math.Abs(value) < 1e6))
-            ? value : throw new ArgumentException($"cache option {key} must be {(whole ? "a whole number" : "a number")}, not \"{text}\"");
-    }
+    private static int Whole(Dictionary<string, string> settings, string key, int fallback) =>
+        !settings.TryGetValue(key, out string? text) ? fallback
+        : Opt.WholeOf(text, 1, MostBlocks) is { } value ? (int)value
+        : throw new ArgumentException($"cache option {key} must be a whole number from 1 to {MostBlocks}, not {Opt.Shown(text)}");
 
     private static bool Switch(Dictionary<string, string> settings, string key, bool fallback) =>
         Choose(settings, key, fallback, ("true", true), ("false", false), ("1", true), ("0", false));
@@ -170,6 +196,6 @@ internal sealed class CacheArguments
             names.Add(name);
         }
 
-        throw new ArgumentException($"cache option {key} must be one of {string.Join(", ", names)}, not \"{text}\"");
+        throw new ArgumentException($"cache option {key} must be one of {string.Join(", ", names)}, not {Opt.Shown(text)}");
     }
 }

@@ -1,10 +1,11 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using DiCacheNative.Backends;
 
 namespace DiCacheNative.Cli;
 
-/// <summary>What all commands share: exit codes, error sentences, JSON.</summary>
+/// <summary>What all commands share: exit codes, error sentences, the last resort, JSON.</summary>
 internal static class CommandLine
 {
     public const int Ok = 0;
@@ -12,64 +13,120 @@ internal static class CommandLine
     public const int Usage = 2;
     public const int ModelOrFile = 3;
     public const int Device = 4;
-    public const int Cancelled = 130;
 
-    /// <summary>Parses and runs, and turns every expected failure into one sentence on standard error and an exit code.</summary>
-    public static async Task<int> RunAsync(RootCommand root, string[] args)
+    /// <summary>A fault of the program itself.</summary>
+    public const int Fault = 70;
+
+    /// <summary>Added to the number of the signal that ended a command.</summary>
+    public const int BySignal = 128;
+
+    /// <summary>Environment variable that shows where a failure came from, when it is 1.</summary>
+    public const string DebugVariable = "DICACHE_DEBUG";
+
+    /// <summary>Runs a command of the process; signals cancel it.</summary>
+    public static async Task<int> MainAsync(string[] args, Terminal terminal)
     {
-        ParseResult parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
-        {
-            foreach (ParseError error in parsed.Errors)
-            {
-                await Console.Error.WriteLineAsync($"dicache: {error.Message}");
-            }
-
-            string command = parsed.CommandResult.Command is RootCommand ? string.Empty : parsed.CommandResult.Command.Name + " ";
-            await Console.Error.WriteLineAsync($"dicache: see dicache {command}--help");
-            return Usage;
-        }
-
-        // The action's own handling below sees every exception; Ctrl-C cancels its token and gives it time to clean up.
-        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
+        using Signals signals = Signals.Listen();
+        return await RunAsync(Root, args, terminal, () => signals.Received, signals.Token);
     }
 
-    /// <summary>Runs the body of a command.</summary>
-    public static async Task<int> GuardAsync(Func<Task<int>> body)
+    /// <summary>All commands.</summary>
+    public static RootCommand Root(Terminal terminal)
+    {
+        RootCommand root = new("Runs diffusion transformers (FLUX.1, WAN 2.1, HunyuanVideo) natively, with DiCache built in.")
+        {
+            GenerateCommand.Create(terminal),
+            VerifyCommand.Create(terminal),
+            DevicesCommand.Create(terminal),
+            InspectCommand.Create(terminal),
+            BenchCommand.Create(terminal),
+        };
+        ShowHelp(root);
+        return root;
+    }
+
+    /// <summary>Lets a command that only groups others show its help.</summary>
+    public static void ShowHelp(Command group) => group.SetAction(result => new HelpAction().Invoke(result));
+
+    /// <summary>Parses and runs. Every failure, of parsing too, becomes one sentence on standard error and an exit code.</summary>
+    /// <param name="commands">Makes the commands.</param>
+    /// <param name="args">Arguments.</param>
+    /// <param name="terminal">Where everything is written.</param>
+    /// <param name="signal">Number of the signal behind a cancellation; 0 for none.</param>
+    /// <param name="cancel">Ends the command.</param>
+    public static async Task<int> RunAsync(Func<Terminal, RootCommand> commands, string[] args, Terminal terminal, Func<int> signal, CancellationToken cancel)
     {
         try
         {
-            return await body();
+            ParseResult parsed = Parse(commands(terminal), args);
+            if (parsed.Errors.Count > 0)
+            {
+                string command = string.Concat(Path(parsed.CommandResult).Select(name => name + " "));
+                string sentence = string.Join("; ", parsed.Errors.Select(e => e.Message.TrimEnd('.')).Distinct());
+                terminal.Fail($"{sentence} (see dicache {command}--help)");
+                return Usage;
+            }
+
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error }, cancel);
         }
-        catch (OperationCanceledException)
+        catch (Exception e)
         {
-            return Fail(Cancelled, "cancelled; nothing was written");
-        }
-        catch (ModelFormatException e)
-        {
-            return Fail(ModelOrFile, e.Message);
-        }
-        catch (BackendException e)
-        {
-            return Fail(Device, e.Message);
-        }
-        catch (ArgumentException e)
-        {
-            return Fail(Usage, e.ParamName is null ? e.Message : e.Message.Replace($" (Parameter '{e.ParamName}')", string.Empty, StringComparison.Ordinal));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return Fail(ModelOrFile, e.Message);
-        }
-        catch (OutOfMemoryException)
-        {
-            return Fail(Device, "not enough memory; lower the size, the batch or the number of threads");
+            return Tell(terminal, e, signal());
         }
     }
 
-    private static int Fail(int code, string sentence)
+    /// <summary>Parses; a word that begins with @ is that word, so that a prompt names no file.</summary>
+    public static ParseResult Parse(RootCommand root, string[] args) => root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+
+    /// <summary>Tells in one sentence why the program ends, with a trace only when <see cref="DebugVariable"/> asks for it.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Tell(Terminal terminal, Exception e, int signal)
     {
-        Console.Error.WriteLine($"dicache: {sentence.ReplaceLineEndings(" ")}");
+        (int code, string sentence) = Explain(Unwrap(e), signal);
+        terminal.Fail(sentence);
+        if (Environment.GetEnvironmentVariable(DebugVariable) == "1")
+        {
+            terminal.Error.WriteLine(e.ToString());
+        }
+
         return code;
+    }
+
+    private static (int Code, string Sentence) Explain(Exception e, int signal) => e switch
+    {
+        OperationCanceledException when signal != 0 => (BySignal + signal, "cancelled; nothing was written"),
+        ModelFormatException or NonFiniteException => (ModelOrFile, e.Message),
+        BackendException => (Device, e.Message),
+
+        // Exactly this type: what derives from it is thrown by the platform when the program itself is wrong.
+        ArgumentException argument when argument.GetType() == typeof(ArgumentException) => (Usage, Sentence(argument)),
+        IOException or UnauthorizedAccessException => (ModelOrFile, e.Message),
+        OutOfMemoryException => (Device, "not enough memory; lower the size, the batch or the number of threads"),
+        _ => (Fault, $"this is a fault of the program itself ({e.GetType().Name}: {e.Message}); {DebugVariable}=1 shows where"),
+    };
+
+    private static Exception Unwrap(Exception e) => e switch
+    {
+        AggregateException { InnerExceptions.Count: 1 } or System.Reflection.TargetInvocationException or TypeInitializationException when e.InnerException is not null
+            => Unwrap(e.InnerException),
+        _ => e,
+    };
+
+    private static string Sentence(ArgumentException e) =>
+        e.ParamName is null ? e.Message : e.Message.Replace($" (Parameter '{e.ParamName}')", string.Empty, StringComparison.Ordinal);
+
+    private static List<string> Path(CommandResult result)
+    {
+        List<string> names = [];
+        for (SymbolResult? at = result; at is not null; at = at.Parent)
+        {
+            if (at is CommandResult { Command: not RootCommand } command)
+            {
+                names.Insert(0, command.Command.Name);
+            }
+        }
+
+        return names;
     }
 }

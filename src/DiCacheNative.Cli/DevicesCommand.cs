@@ -6,16 +6,16 @@ namespace DiCacheNative.Cli;
 /// <summary>dicache devices: the backends, and why one is not available.</summary>
 internal static class DevicesCommand
 {
-    public static Command Create()
+    public static Command Create(Terminal terminal)
     {
-        Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
+        Option<bool> json = Opt.Flag("--json", "one JSON object on standard output");
         Command command = new("devices", "Lists the backends with what they compute with, or why one is not available.") { json };
-        command.SetAction((result, _) => CommandLine.GuardAsync(() =>
+        command.SetAction(result =>
         {
             IReadOnlyList<BackendStatus> backends = BackendFactory.List();
             if (result.GetValue(json))
             {
-                JsonReport.Write(new JsonObject
+                terminal.WriteJson(new JsonObject
                 {
                     ["backends"] = JsonReport.List(backends, b => new JsonObject { ["name"] = b.Name, ["available"] = b.Available, ["detail"] = b.Detail }),
                 });
@@ -24,12 +24,12 @@ internal static class DevicesCommand
             {
                 foreach (BackendStatus backend in backends)
                 {
-                    Console.Out.WriteLine($"{backend.Name,-10} {(backend.Available ? "yes" : "no"),-4} {backend.Detail}");
+                    terminal.Write($"{backend.Name,-10} {(backend.Available ? "yes" : "no"),-4} {backend.Detail}");
                 }
             }
 
-            return Task.FromResult(CommandLine.Ok);
-        }));
+            return CommandLine.Ok;
+        });
         return command;
     }
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
@@ -13,6 +12,13 @@ namespace DiCacheNative.Cli;
 /// <summary>dicache generate: text to image or video.</summary>
 internal sealed class GenerateCommand
 {
+    private const int MostSteps = 1000;
+    private const int LargestSide = 16384;
+    private const int SmallestSide = 16;
+    private const int MostFrames = 4097;
+    private const int MostImages = 64;
+    private const int DefaultSeed = 42;
+
     private static readonly Dictionary<string, SamplingMethod> s_methods = new()
     {
         ["unipc"] = SamplingMethod.UniPc,
@@ -20,50 +26,36 @@ internal sealed class GenerateCommand
         ["euler"] = SamplingMethod.Euler,
     };
 
-    private readonly Option<string> _model = new("--model", "-m") { Description = "pipeline folder, or a transformer file in one", Required = true };
-    private readonly Option<string?> _diffusionModel = new("--diffusion-model") { Description = "transformer checkpoint to use instead of the folder's" };
-    private readonly Option<string> _prompt = new("--prompt", "-p") { Description = "what the image or video shows", Required = true };
-    private readonly Option<string?> _negative = new("--negative-prompt", "-n") { Description = "what it does not show (with guidance); default: the model's" };
-    private readonly Option<int?> _steps = new("--steps", "--num-inference-steps") { Description = "sampling steps; default: the model's, 30 for FLUX" };
-    private readonly Option<string?> _method = new("--sampling-method") { Description = "unipc, dpm++ or euler; default: the model's" };
-    private readonly Option<float?> _cfg = new("--cfg-scale", "--true-cfg-scale") { Description = "classifier-free guidance; 1 for none; default: the model's, 1 for FLUX" };
-    private readonly Option<float?> _guidance = new("--guidance", "--guidance-scale") { Description = "distilled guidance (FLUX.1-dev); default: the model's, 3.5" };
-    private readonly Option<float?> _shift = new("--flow-shift") { Description = "shift of the noise levels; default: the model's" };
-    private readonly Option<ulong?> _seed = new("--seed", "-s")
-    {
-        Description = "seed, 0 to 18446744073709551615; -1 for a random one",
-        DefaultValueFactory = _ => 42,
-        CustomParser = ParseSeed,
-    };
+    private readonly Option<string> _model = Opt.Name("--model", ["-m"], "DIR|FILE", "pipeline folder, or a transformer file in one").AsRequired();
+    private readonly Option<string> _diffusionModel = Opt.Name("--diffusion-model", "FILE", "transformer checkpoint to use instead of the folder's");
+    private readonly Option<string> _prompt = Opt.Text("--prompt", ["-p"], "what the image or video shows").AsRequired();
+    private readonly Option<string> _negative = Opt.Text("--negative-prompt", ["-n"], "what it does not show (with --cfg-scale other than 1); default: the model's");
+    private readonly Option<int?> _steps = Opt.Whole("--steps", ["--num-inference-steps"], "sampling steps; default: the model's, 30 for FLUX", 1, MostSteps);
+    private readonly Option<string> _method = Opt.Choice("--sampling-method", "solver; default: the model's", [.. s_methods.Keys]);
+    private readonly Option<double?> _cfg = Opt.Number("--cfg-scale", ["--true-cfg-scale"], "classifier-free guidance; 1 for none; default: the model's, 1 for FLUX", -1000, 1000);
+    private readonly Option<double?> _guidance = Opt.Number("--guidance", ["--guidance-scale"], "distilled guidance (FLUX.1-dev); default: the model's, 3.5", 0, 1000);
+    private readonly Option<double?> _shift = Opt.Number("--flow-shift", [], "shift of the noise levels; default: the model's", 0.001, 999);
+    private readonly Option<Int128?> _seed = Opt.Seed("--seed", ["-s"], "seed; -1 for a random one", DefaultSeed);
+    private readonly Option<string> _rng = Opt.Choice("--rng", "noise of PyTorch's CPU generator, or of Philox", ["torch", "philox"], "torch");
+    private readonly Option<int?> _width = Opt.Whole("--width", ["-W"], "pixels; default: the model's", SmallestSide, LargestSide);
+    private readonly Option<int?> _height = Opt.Whole("--height", ["-H"], "pixels; default: the model's", SmallestSide, LargestSide);
+    private readonly Option<int?> _frames = Opt.Whole("--video-frames", "frames of a video, 4 n + 1; default: the model's", 1, MostFrames);
+    private readonly Option<double?> _fps = Opt.Number("--fps", [], "frames per second of the video written; default: the model's", 0.01, 1000);
+    private readonly Option<int?> _batch = Opt.Whole("--batch-count", ["-b"], "number of images; image i has seed + i", 1, MostImages, 1);
+    private readonly Option<string> _output = Opt.Name(
+        "--output", ["-o"], "FILE",
+        "file to write: .png for an image (default output.png); .mp4, .webm, .gif, .webp, or .png for numbered frames, for a video (default output.mp4)");
 
-    private readonly Option<string> _rng = new("--rng") { Description = "noise of PyTorch's CPU generator (torch) or of Philox (philox)", DefaultValueFactory = _ => "torch" };
-    private readonly Option<int> _width = new("--width", "-W") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
-    private readonly Option<int> _height = new("--height", "-H") { Description = "pixels; default: the model's", DefaultValueFactory = _ => 0 };
-    private readonly Option<int> _frames = new("--video-frames") { Description = "frames of a video, 4 n + 1; default: the model's", DefaultValueFactory = _ => 0 };
-    private readonly Option<double?> _fps = new("--fps") { Description = "frames per second of the video written; default: the model's" };
-    private readonly Option<int> _batch = new("--batch-count", "-b") { Description = "number of images; image i has seed + i", DefaultValueFactory = _ => 1 };
-    private readonly Option<string?> _output = new("--output", "-o")
-    {
-        Description = "file to write: .png for an image (default output.png); .mp4, .webm, .gif, .webp, or .png for numbered frames, for a video (default output.mp4)",
-    };
-
-    private readonly Option<string?> _trace = new("--cache-trace") { Description = "write every cache decision as JSON lines" };
-    private readonly Option<bool> _json = new("--json") { Description = "one JSON object on standard output" };
-    private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "no progress" };
+    private readonly Option<string> _trace = Opt.Name("--cache-trace", "FILE", "write every cache decision as JSON lines");
+    private readonly Option<bool> _json = Opt.Flag("--json", "one JSON object on standard output");
+    private readonly Option<bool> _quiet = Opt.Flag("--quiet", ["-q"], "no progress");
+    private readonly Terminal _terminal;
     private readonly CacheArguments _cache;
     private readonly BackendOptions _backend;
 
-    private GenerateCommand(Command command)
+    private GenerateCommand(Command command, Terminal terminal)
     {
-        _rng.AcceptOnlyFromAmong("torch", "philox");
-        _method.AcceptOnlyFromAmong([.. s_methods.Keys]);
-        _fps.Validators.Add(r =>
-        {
-            if (r.GetValueOrDefault<double?>() is not (null or (> 0 and <= 1000)))
-            {
-                r.AddError("--fps must lie above 0 and be at most 1000");
-            }
-        });
+        _terminal = terminal;
         foreach (Option option in new Option[]
                  {
                      _model, _diffusionModel, _prompt, _negative, _steps, _method, _cfg, _guidance, _shift, _seed, _rng, _width, _height, _frames, _fps, _batch, _output,
@@ -75,25 +67,13 @@ internal sealed class GenerateCommand
 
         _cache = new CacheArguments(command);
         _backend = new BackendOptions(command);
-        command.SetAction((result, cancel) => CommandLine.GuardAsync(() => RunAsync(result, cancel)));
+        command.SetAction(RunAsync);
     }
 
-    // PyTorch's seeds: all 64 bits. Null is a random one.
-    private static ulong? ParseSeed(ArgumentResult result)
-    {
-        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : string.Empty;
-        if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) && text != "-1")
-        {
-            result.AddError($"--seed must be a whole number from 0 to {ulong.MaxValue}, or -1 for a random one, not \"{text}\"");
-        }
-
-        return text == "-1" ? null : seed;
-    }
-
-    public static Command Create()
+    public static Command Create(Terminal terminal)
     {
         Command command = new("generate", "Generates an image or a video from a prompt.");
-        _ = new GenerateCommand(command);
+        _ = new GenerateCommand(command, terminal);
         return command;
     }
 
@@ -120,8 +100,9 @@ internal sealed class GenerateCommand
         {
             Backend = _backend.Kind(result),
             Threads = _backend.Threads(result),
+            Precision = _backend.Precision(result),
             DiffusionModel = result.GetValue(_diffusionModel),
-            Log = sentence => Console.Error.WriteLine($"dicache: {sentence}"),
+            Log = _terminal.Note,
         };
         using Engine engine = await Task.Run(() => Engine.Load(model, options), cancel);
         GenerationRequest request = new()
@@ -130,19 +111,19 @@ internal sealed class GenerateCommand
             NegativePrompt = result.GetValue(_negative),
             Steps = result.GetValue(_steps),
             SamplingMethod = result.GetValue(_method) is { } method ? s_methods[method] : null,
-            CfgScale = result.GetValue(_cfg),
-            Guidance = result.GetValue(_guidance),
-            FlowShift = result.GetValue(_shift),
-            Seed = result.GetValue(_seed),
-            Width = result.GetValue(_width),
-            Height = result.GetValue(_height),
-            VideoFrames = result.GetValue(_frames),
-            BatchCount = result.GetValue(_batch),
+            CfgScale = (float?)result.GetValue(_cfg),
+            Guidance = (float?)result.GetValue(_guidance),
+            FlowShift = (float?)result.GetValue(_shift),
+            Seed = result.GetValue(_seed) is { } seed && seed >= 0 ? (ulong)seed : null,
+            Width = result.GetValue(_width) ?? 0,
+            Height = result.GetValue(_height) ?? 0,
+            VideoFrames = result.GetValue(_frames) ?? 0,
+            BatchCount = result.GetValue(_batch)!.Value,
             Rng = result.GetValue(_rng) == "philox" ? RngKind.Philox : RngKind.Torch,
             Cache = policy,
             KeepTrace = trace is not null,
         };
-        ProgressLine progress = new(result.GetValue(_quiet));
+        ProgressLine progress = new(_terminal.Error, result.GetValue(_quiet));
         GenerationResult generated;
         try
         {
@@ -180,7 +161,7 @@ internal sealed class GenerateCommand
         long peak = process.PeakWorkingSet64;
         if (json)
         {
-            JsonReport.Write(new JsonObject
+            _terminal.WriteJson(new JsonObject
             {
                 ["output"] = outputs[0],
                 ["outputs"] = JsonReport.List(outputs),
@@ -201,6 +182,7 @@ internal sealed class GenerateCommand
                 },
                 ["time_ms"] = new JsonObject { ["load"] = t.Load, ["text"] = t.Text, ["denoise"] = t.Denoise, ["vae"] = t.Vae, ["total"] = t.Total },
                 ["peak_memory_bytes"] = peak,
+                ["notes"] = JsonReport.List(_terminal.Notes),
             });
             return;
         }
@@ -208,7 +190,7 @@ internal sealed class GenerateCommand
         string shown = outputs.Count > 4 ? $"{outputs[0]} to {outputs[^1]}" : string.Join(", ", outputs);
         string length = generated.Fps > 0 ? string.Create(CultureInfo.InvariantCulture, $", {generated.Frames} frames at {fps:0.###} a second") : string.Empty;
         double ideal = generated.Flops.IdealSpeedUp(cache.Full + cache.Resume, cache.Skip);
-        Console.Out.WriteLine(string.Create(
+        _terminal.Write(string.Create(
             CultureInfo.InvariantCulture,
             $"{shown}: {image.Width}x{image.Height}{length}, seed {generated.Seed}, {steps} steps on {engine.Backend.Name}; "
             + $"{cache.Full} full, {cache.Resume} resumed, {cache.Skip} skipped (ideal speed-up {ideal:0.00}x); "

@@ -14,8 +14,8 @@ internal static class JsonReport
         WriteIndented = true,
     };
 
-    /// <summary>Writes one object to standard output.</summary>
-    public static void Write(JsonObject report) => Console.Out.WriteLine(report.ToJsonString(s_options));
+    /// <summary>The text of a report.</summary>
+    public static string Text(JsonObject report) => report.ToJsonString(s_options);
 
     /// <summary>An array with one node for each item.</summary>
     public static JsonArray List<T>(IEnumerable<T> items, Func<T, JsonNode?> node) => [.. items.Select(node)];

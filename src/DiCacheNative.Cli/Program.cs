@@ -1,12 +1,8 @@
-using System.CommandLine;
 using DiCacheNative.Cli;
 
-RootCommand root = new("Runs diffusion transformers (FLUX.1, WAN 2.1) natively, with DiCache built in.")
-{
-    GenerateCommand.Create(),
-    VerifyCommand.Create(),
-    DevicesCommand.Create(),
-    InspectCommand.Create(),
-    BenchCommand.Create(),
-};
-return await CommandLine.RunAsync(root, args);
+Terminal terminal = Terminal.OfProcess();
+
+// Nobody can catch what another thread throws: without this it would be a trace and an abort. First of all, so that it holds while the commands are made.
+AppDomain.CurrentDomain.UnhandledException += (_, e) =>
+    Environment.Exit(CommandLine.Tell(terminal, e.ExceptionObject as Exception ?? new InvalidOperationException("something that is no exception was thrown"), signal: 0));
+return await CommandLine.MainAsync(args, terminal);

@@ -4,7 +4,7 @@ using DiCacheNative.Caching;
 namespace DiCacheNative.Cli;
 
 /// <summary>Progress on standard error: a bar that is redrawn on a terminal, one line per step in a pipe.</summary>
-internal sealed class ProgressLine(bool quiet) : IProgress<GenerationProgress>
+internal sealed class ProgressLine(TextWriter error, bool quiet) : IProgress<GenerationProgress>
 {
     private const int Width = 24;
     private readonly bool _redraws = !Console.IsErrorRedirected;
@@ -24,13 +24,13 @@ internal sealed class ProgressLine(bool quiet) : IProgress<GenerationProgress>
             string line = string.Create(CultureInfo.InvariantCulture, $"step {value.Step}/{value.Steps} {what,-6} {value.StepTime.TotalSeconds:0.000} s");
             if (!_redraws)
             {
-                Console.Error.WriteLine(line);
+                error.WriteLine(line);
                 return;
             }
 
             int done = Width * value.Step / value.Steps;
             double left = value.Elapsed.TotalSeconds / value.Step * (value.Steps - value.Step);
-            Console.Error.Write(string.Create(CultureInfo.InvariantCulture, $"\r[{new string('#', done)}{new string('.', Width - done)}] {line}, {left:0.0} s left   "));
+            error.Write(string.Create(CultureInfo.InvariantCulture, $"\r[{new string('#', done)}{new string('.', Width - done)}] {line}, {left:0.0} s left   "));
             _open = true;
             if (value.Step == value.Steps)
             {
@@ -44,7 +44,7 @@ internal sealed class ProgressLine(bool quiet) : IProgress<GenerationProgress>
     {
         if (_open)
         {
-            Console.Error.WriteLine();
+            error.WriteLine();
             _open = false;
         }
     }

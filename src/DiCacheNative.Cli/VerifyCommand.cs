@@ -9,15 +9,15 @@ namespace DiCacheNative.Cli;
 /// <summary>dicache verify: golden cases on a backend.</summary>
 internal static class VerifyCommand
 {
-    public static Command Create()
+    public static Command Create(Terminal terminal)
     {
         Argument<string> folder = new("DIR") { Description = "folder of golden cases, or of one family or case in it" };
-        Option<string?> model = new("--model", "-m") { Description = "model folder for pipeline cases; default: beside the golden data" };
-        Option<bool> json = new("--json") { Description = "one JSON object on standard output" };
-        Option<bool> all = new("--all") { Description = "print every tensor of a case, not only the one closest to its gate" };
+        Option<string> model = Opt.Name("--model", ["-m"], "DIR", "model folder for pipeline cases; default: beside the golden data");
+        Option<bool> json = Opt.Flag("--json", "one JSON object on standard output");
+        Option<bool> all = Opt.Flag("--all", "print every tensor of a case, not only the one closest to its gate");
         Command command = new("verify", "Runs golden cases and compares every tensor and decision; exit code 0 only if all pass.") { folder, model, json, all };
         BackendOptions backends = new(command);
-        command.SetAction((result, cancel) => CommandLine.GuardAsync(() =>
+        command.SetAction((result, cancel) =>
         {
             IReadOnlyList<GoldenCase> cases = GoldenFolder.Discover(result.GetValue(folder)!, result.GetValue(model));
 
@@ -33,14 +33,14 @@ internal static class VerifyCommand
                 results.Add(outcome);
                 if (!asJson)
                 {
-                    Print(outcome, result.GetValue(all));
+                    Print(terminal, outcome, result.GetValue(all));
                 }
             }
 
             int passed = results.Count(r => r.Passed), failed = results.Count - passed;
             if (asJson)
             {
-                JsonReport.Write(new JsonObject
+                terminal.WriteJson(new JsonObject
                 {
                     ["backend"] = backend.Name,
                     ["cases"] = JsonReport.List(results, r => new JsonObject
@@ -60,33 +60,33 @@ internal static class VerifyCommand
             }
             else
             {
-                Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
+                terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
             }
 
             return Task.FromResult(failed == 0 ? CommandLine.Ok : CommandLine.Failed);
-        }));
+        });
         return command;
     }
 
-    private static void Print(VerifyResult result, bool all)
+    private static void Print(Terminal terminal, VerifyResult result, bool all)
     {
         Comparison? worst = result.Worst;
         string decisions = result.DecisionsMatch ? "decisions equal" : "decisions differ at " + result.Decisions;
         string error = worst is null ? "nothing to compare" : string.Create(CultureInfo.InvariantCulture, $"max error {worst.MaxAbs:0.0e+00} of gate {worst.Gate:0.0e+00} in {worst.Name}");
-        Console.Out.WriteLine($"{(result.Passed ? "pass" : "FAIL")}  {result.Name}: {error}; {decisions}");
+        terminal.Write($"{(result.Passed ? "pass" : "FAIL")}  {result.Name}: {error}; {decisions}");
         foreach (string gap in all ? result.Gaps : result.Gaps.Take(3))
         {
-            Console.Out.WriteLine($"      FAIL {gap}");
+            terminal.Write($"      FAIL {gap}");
         }
 
         if (!all && result.Gaps.Count > 3)
         {
-            Console.Out.WriteLine($"      FAIL and {result.Gaps.Count - 3} more like these (--all shows them)");
+            terminal.Write($"      FAIL and {result.Gaps.Count - 3} more like these (--all shows them)");
         }
 
         foreach (Comparison c in result.Comparisons.Where(c => all || !c.Passed))
         {
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));
+            terminal.Write(string.Create(CultureInfo.InvariantCulture, $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));
         }
     }
 }

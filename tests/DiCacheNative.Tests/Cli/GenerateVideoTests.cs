@@ -86,9 +86,9 @@ public class GenerateVideoTests
     public static TheoryData<string, string[]> BadInput() => new()
     {
         { "4 n + 1", ["--video-frames", "16"] },
-        { "--fps must lie above 0", ["--fps", "0"] },
+        { "--fps takes a number from 0.01 to 1000", ["--fps", "0"] },
         { "one at a time", ["-b", "2"] },
-        { "dpm++", ["--sampling-method", "heun"] },
+        { "--sampling-method takes unipc, dpm++ or euler, not \"heun\"", ["--sampling-method", "heun"] },
         { "must end in .mp4, .webm, .webp, .gif, .png", ["-o", "a.avi"] },
         { "multiples of 16", ["-W", "72"] },
     };
