@@ -1,10 +1,11 @@
+using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
 using Microsoft.ML.OnnxRuntime;
 
 namespace DiCacheNative.Onnx;
 
 /// <summary>ONNX Runtime's native library: found, loaded once, and asked for its version.</summary>
-public static class OnnxRuntimeLibrary
+public static partial class OnnxRuntimeLibrary
 {
     private static readonly Lazy<(string? Version, string Problem)> Loaded = new(Load);
 
@@ -33,6 +34,8 @@ public static class OnnxRuntimeLibrary
         {
             if (!OrtEnv.IsCreated)
             {
+                DeclineTelemetry();
+
                 // Warnings about the machine or about a graph's unused initialisers would go to standard error; errors come as exceptions.
                 var options = new EnvironmentCreationOptions { logId = "dicache", logLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
                 OrtEnv.CreateInstanceWithOptions(ref options);
@@ -49,6 +52,27 @@ public static class OnnxRuntimeLibrary
             return (null, $"ONNX Runtime could not be started: {e.Message}");
         }
     }
+
+    // The official builds of ONNX Runtime collect data about their use and send it to their maker, and read the command line, which holds
+    // the prompt, to name the program. They look at this variable once, when they start. Whoever sets it to 0 allows it.
+    private static void DeclineTelemetry()
+    {
+        const string Name = "ORT_DISABLE_TELEMETRY";
+        if (Environment.GetEnvironmentVariable(Name) is not null)
+        {
+            return;
+        }
+
+        Environment.SetEnvironmentVariable(Name, "1");
+        if (!OperatingSystem.IsWindows())
+        {
+            // .NET keeps a copy of its own there, which native code does not see.
+            _ = SetVariable(Name, "1", overwrite: 0);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetVariable(string name, string value, int overwrite);
 
     // A static constructor of the API hides the reason in a TypeInitializationException.
     private static Exception Root(Exception e) => e is TypeInitializationException { InnerException: { } inner } ? Root(inner) : e;
