@@ -19,7 +19,7 @@ public sealed unsafe partial class CpuBackend
 
     /// <summary>
     /// Packs the weight of a linear layer. Sources of one 16-bit type keep it, at two bytes per weight, and give the same bits as the same
-    /// numbers in F32.
+    /// numbers in F32, unless products are computed in bf16.
     /// </summary>
     /// <param name="source">Matrices and biases.</param>
     /// <exception cref="ShapeException">The parts do not stack.</exception>
@@ -27,9 +27,10 @@ public sealed unsafe partial class CpuBackend
     public LinearWeight CreateLinear(in LinearSource source)
     {
         (int n, int k) = OpValidation.Linear(source);
-        WeightLayout layout = _gemm == GemmEngine.OneDnn ? WeightLayout.Plain : WeightLayout.Panels;
-        DType type = _precision == CpuPrecision.Bf16 ? DType.BF16 : WeightPacking.StoredType(source);
-        CpuWeight weight = new(source.Name, n, k, type, layout, 3 * _kernels.Width);
+        DType stored = WeightPacking.StoredType(source);
+        bool bf16 = _precision == CpuPrecision.Bf16 || (_precision == CpuPrecision.Auto && Bf16IsFaster && stored == DType.BF16);
+        WeightLayout layout = (bf16 ? _bf16Gemm : _gemm) == GemmEngine.OneDnn ? WeightLayout.Plain : WeightLayout.Panels;
+        CpuWeight weight = new(source.Name, n, k, bf16 ? DType.BF16 : stored, layout, 3 * _kernels.Width) { RoundsInputs = bf16 };
         try
         {
             WeightPacking.Fill(weight, source, _team);
@@ -61,7 +62,7 @@ public sealed unsafe partial class CpuBackend
                 {
                     int count = Math.Min(rowsPerRun, rows.Rows - first);
                     bool managed = w.Layout == WeightLayout.Panels;
-                    TaskShape shape = managed ? ManagedTask : _precision == CpuPrecision.Bf16 ? Bf16Task : OneDnnTask;
+                    TaskShape shape = managed ? ManagedTask : w.RoundsInputs ? Bf16Task : OneDnnTask;
                     a.Take(from + (first * rows.XStride), rows.XStride, to + (first * rows.YStride), rows.YStride, count, shape);
                     if (managed)
                     {
@@ -101,7 +102,7 @@ public sealed unsafe partial class CpuBackend
     private void MultiplyOneDnn(ref LinearArguments arguments)
     {
         LinearArguments a = arguments;
-        bool bf16 = _precision == CpuPrecision.Bf16;
+        bool bf16 = a.RoundsInputs;
         long widened = a.WeightType == DType.F32 ? 0 : (long)a.PanelsPerBlock * a.PanelWidth * a.K * sizeof(float);
         a.ScratchPerWorker = bf16 ? (long)a.RowsPerBlock * a.K * sizeof(ushort) : widened;
         a.Scratch = WorkerScratch(a.ScratchPerWorker);
@@ -115,28 +116,51 @@ public sealed unsafe partial class CpuBackend
         return parts == 1 ? rows : (size + LinearArguments.RowsPerTask - 1) / LinearArguments.RowsPerTask * LinearArguments.RowsPerTask;
     }
 
-    private static GemmEngine ResolveEngine(CpuBackendOptions options)
+    /// <summary>Whether bf16 products take less time than binary32 ones here.</summary>
+    private bool Bf16IsFaster => _bf16Gemm == GemmEngine.OneDnn && OneDnn.ProcessorHasBf16;
+
+    private static GemmEngine ResolveEngine(GemmEngine engine)
     {
-        OneDnn library = OneDnn.Library;
-        if (options.Precision == CpuPrecision.Bf16)
+        if (engine == GemmEngine.OneDnn && !OneDnn.Library.IsAvailable)
         {
-            if (options.Gemm == GemmEngine.Managed || !library.HasBf16)
-            {
-                throw new BackendException($"bf16 matrix products need oneDNN with dnnl_gemm_bf16bf16f32: {library.Reason}; choose f32");
-            }
-
-            return GemmEngine.OneDnn;
+            throw new BackendException($"{OneDnn.Library.Reason}; choose the managed matrix engine");
         }
 
-        if (options.Gemm == GemmEngine.OneDnn && !library.IsAvailable)
-        {
-            throw new BackendException($"{library.Reason}; choose the managed matrix engine");
-        }
-
-        return options.Gemm == GemmEngine.Auto ? GemmEngine.Managed : options.Gemm;
+        return engine == GemmEngine.Auto ? GemmEngine.Managed : engine;
     }
 
-    private string DescribeEngine() => _gemm == GemmEngine.OneDnn
-        ? OneDnn.Library.Name
-        : $"managed kernels ({OneDnn.Library.Reason}{(OneDnn.Library.IsAvailable ? ", not used: ours are as fast" : "")})";
+    // oneDNN where it computes in bf16 and the processor does: an emulation is slower than our own kernels.
+    private static GemmEngine ResolveBf16Engine(CpuBackendOptions options)
+    {
+        OneDnn library = OneDnn.Library;
+        if (options.Gemm == GemmEngine.OneDnn && !library.HasBf16)
+        {
+            return options.Precision != CpuPrecision.Bf16 ? GemmEngine.Managed
+                : throw new BackendException($"oneDNN does not multiply in bf16 on this processor ({library.Reason}); choose the managed matrix engine");
+        }
+
+        return options.Gemm == GemmEngine.Auto && library.HasBf16 && OneDnn.ProcessorHasBf16 ? GemmEngine.OneDnn : ResolveEngine(options.Gemm);
+    }
+
+    private string DescribeProducts()
+    {
+        OneDnn library = OneDnn.Library;
+        string f32 = _gemm == GemmEngine.OneDnn
+            ? $"f32 matrix products by {library.Name}"
+            : $"f32 matrix products by managed kernels ({library.Reason}{(library.IsAvailable ? ", not used: ours are as fast" : "")})";
+        string bf16 = _bf16Gemm == GemmEngine.OneDnn
+            ? $"bf16 matrix products by {library.Name}"
+            : $"bf16 matrix products by managed kernels, no faster than f32 ({WhyNoFastBf16(library)})";
+        return _precision switch
+        {
+            CpuPrecision.Bf16 => bf16,
+            CpuPrecision.Auto => Bf16IsFaster
+                ? $"{bf16} for weights stored in bf16, f32 for others"
+                : $"{f32}, for bf16 weights too: {WhyNoFastBf16(library)}",
+            _ => f32,
+        };
+    }
+
+    private static string WhyNoFastBf16(OneDnn library) =>
+        !OneDnn.ProcessorHasBf16 ? "this processor has no bf16 instructions" : library.HasBf16 ? "they were chosen" : library.Reason;
 }

@@ -19,7 +19,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     private readonly KernelTable _kernels;
     private readonly SimdLevel _simd;
     private readonly CpuPrecision _precision;
-    private readonly GemmEngine _gemm;
+    private readonly GemmEngine _gemm, _bf16Gemm;
 
     // Scratch of the workers and of the operation as a whole; both only inside _gate.
     private readonly NativeBuffer _workerScratch = new(), _sharedScratch = new();
@@ -34,7 +34,7 @@ public sealed unsafe partial class CpuBackend : IBackend
         _simd = SimdLevels.Resolve(options.Simd);
         _kernels = SimdLevels.Kernels(_simd);
         _precision = options.Precision;
-        _gemm = ResolveEngine(options);
+        (_gemm, _bf16Gemm) = (ResolveEngine(options.Gemm), ResolveBf16Engine(options));
         _team = new ThreadTeam(options.Threads == 0 ? Environment.ProcessorCount : options.Threads);
     }
 
@@ -48,7 +48,7 @@ public sealed unsafe partial class CpuBackend : IBackend
         {
             string width = _simd == SimdLevel.Scalar ? "no vectors" : $"{_simd} ({_kernels.Width} floats)";
             string threads = _team.Threads == 1 ? "1 thread" : $"{_team.Threads} threads";
-            return $"CPU, {width}, {threads}, {_precision switch { CpuPrecision.Bf16 => "bf16", _ => "f32" }} matrix products by {DescribeEngine()}";
+            return $"CPU, {width}, {threads}, {DescribeProducts()}";
         }
     }
 

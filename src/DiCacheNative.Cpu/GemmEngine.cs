@@ -9,6 +9,6 @@ public enum GemmEngine
     /// <summary>Our own kernels; always there.</summary>
     Managed,
 
-    /// <summary>The oneDNN library of the system, libdnnl.</summary>
+    /// <summary>The oneDNN library, libdnnl, of the system or beside the program.</summary>
     OneDnn,
 }

@@ -58,7 +58,7 @@ public static class BackendFactory
     private static CpuBackend Cpu(int threads, BackendPrecision precision) => new(new CpuBackendOptions
     {
         Threads = threads,
-        Precision = precision == BackendPrecision.BF16 ? CpuPrecision.Bf16 : CpuPrecision.F32,
+        Precision = precision switch { BackendPrecision.BF16 => CpuPrecision.Bf16, BackendPrecision.F32 => CpuPrecision.F32, _ => CpuPrecision.Auto },
     });
 
     private static bool TryCuda(BackendPrecision precision, out IBackend? backend, out string reason)

@@ -103,31 +103,129 @@ public sealed class CpuBackendTests
         Assert.Throws<ArgumentException>(() => TestBackends.Get().Linear(x.Tensor, foreign, y.Tensor));
     }
 
-    [Fact]
-    public void Matrix_products_in_bf16_are_close_and_need_oneDNN()
+    [Theory]
+    [InlineData(SimdLevel.Auto, GemmEngine.Auto)]
+    [InlineData(SimdLevel.Auto, GemmEngine.Managed)]
+    [InlineData(SimdLevel.Scalar, GemmEngine.Managed)]
+    [InlineData(SimdLevel.Auto, GemmEngine.OneDnn)]
+    public void Matrix_products_in_bf16_are_those_of_rounded_numbers(SimdLevel simd, GemmEngine engine)
     {
-        Assert.Throws<BackendException>(() => new CpuBackend(new CpuBackendOptions { Precision = CpuPrecision.Bf16, Gemm = GemmEngine.Managed }));
-        Assert.SkipUnless(OneDnn.Library.HasBf16, OneDnn.Library.Reason);
-        using CpuBackend backend = new(new CpuBackendOptions { Threads = 2, Precision = CpuPrecision.Bf16 });
-        using CaseSetup s = new(backend);
-        TestTensor x = s.Input(1, 70, 130), y = s.Output(1, 70, 90);
-        TestWeight w = s.Weight(90, 130);
-        backend.Linear(x.Tensor, w.Weight, y.Tensor, Epilogue.GeluTanh);
-        float[] values = new float[70 * 90];
-        backend.Download(y.Tensor, values);
-        double error = 0, norm = 0;
-        for (int r = 0; r < 70; r++)
+        Assert.SkipWhen(engine == GemmEngine.OneDnn && !OneDnn.Library.HasBf16, OneDnn.Library.Reason);
+        using CpuBackend backend = new(new CpuBackendOptions { Threads = 2, Simd = simd, Gemm = engine, Precision = CpuPrecision.Bf16 });
+
+        // One, few and many rows, and few and many columns: inputs are packed by the tasks or once for all.
+        foreach ((int rows, int cols, int inner) in new[] { (1, 90, 130), (70, 90, 130), (9, 3100, 520), (300, 1700, 520) })
         {
-            double[] reference = Reference.Linear(x, w, Epilogue.GeluTanh, 0, r);
-            for (int i = 0; i < 90; i++)
+            using CaseSetup s = new(backend);
+            TestTensor x = s.Input(1, rows, inner), y = s.Output(1, rows, cols);
+            TestWeight w = s.Weight(cols, inner);
+            backend.Linear(x.Tensor, w.Weight, y.Tensor);
+            float[] values = new float[rows * cols], inputs = new float[rows * inner];
+            backend.Download(y.Tensor, values);
+            backend.Download(x.Tensor, inputs);
+            Assert.True(w.Weight.Bytes < cols * (inner + 4L) * 3, "two bytes per weight, and the padding of its panels");
+
+            // The same product of the rounded numbers in binary32, by a backend that rounds nothing.
+            using CpuBackend exact = new(new CpuBackendOptions { Threads = 2, Simd = simd, Gemm = GemmEngine.Managed });
+            using CaseSetup t = new(exact);
+            TestTensor rounded = t.Input(1, rows, inner), expected = t.Output(1, rows, cols);
+            exact.Upload([.. inputs.Select(Rounded)], rounded.Tensor);
+            using LinearWeight weight = RoundedWeight(exact, w);
+            exact.Linear(rounded.Tensor, weight, expected.Tensor);
+            float[] wanted = new float[values.Length];
+            exact.Download(expected.Tensor, wanted);
+            for (int i = 0; i < wanted.Length; i++)
             {
-                error += Math.Pow(values[(r * 90) + i] - reference[i], 2);
-                norm += reference[i] * reference[i];
+                Assert.True(MathF.Abs(values[i] - wanted[i]) <= 2e-5f * (1 + MathF.Abs(wanted[i])), $"{rows} x {cols} x {inner}, element {i}: {values[i]} instead of {wanted[i]}");
             }
         }
+    }
 
-        Assert.InRange(error / norm, 1e-12, 1e-4);
-        Assert.True(w.Weight.Bytes < 90 * 130 * 3);
+    [Fact]
+    public void Products_in_bf16_do_not_depend_on_the_number_of_threads()
+    {
+        float[] Product(int threads)
+        {
+            using CpuBackend backend = new(new CpuBackendOptions { Threads = threads, Precision = CpuPrecision.Bf16 });
+            using CaseSetup s = new(backend);
+            TestTensor x = s.Input(1, 70, 130), y = s.Output(1, 70, 900);
+            TestWeight w = s.Weight(900, 130);
+            backend.Linear(x.Tensor, w.Weight, y.Tensor, Epilogue.GeluTanh);
+            float[] values = new float[70 * 900];
+            backend.Download(y.Tensor, values);
+            return values;
+        }
+
+        float[] one = Product(1);
+        Assert.Equal(one, Product(2));
+        Assert.Equal(one, Product(5));
+    }
+
+    [Theory]
+    [InlineData(CpuPrecision.F32)]
+    [InlineData(CpuPrecision.Bf16)]
+    public void Backends_on_oneDNN_that_multiply_at_the_same_time_give_the_bits_of_one_alone(CpuPrecision precision)
+    {
+        Assert.SkipUnless(precision == CpuPrecision.F32 ? OneDnn.Library.IsAvailable : OneDnn.Library.HasBf16, OneDnn.Library.Reason);
+        float[][] Products(int count)
+        {
+            float[][] results = new float[count][];
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = count }, i =>
+            {
+                using CpuBackend backend = new(new CpuBackendOptions { Threads = 1 + (i % 3), Gemm = GemmEngine.OneDnn, Precision = precision });
+                using CaseSetup s = new(backend);
+                TestTensor x = s.Input(1, 70, 130), y = s.Output(1, 70, 900);
+                TestWeight w = s.Weight(900, 130);
+                for (int round = 0; round < 20; round++)
+                {
+                    backend.Linear(x.Tensor, w.Weight, y.Tensor);
+                }
+
+                results[i] = new float[70 * 900];
+                backend.Download(y.Tensor, results[i]);
+            });
+            return results;
+        }
+
+        float[] alone = Products(1)[0];
+        Assert.All(Products(4), result => Assert.Equal(alone, result));
+    }
+
+    [Fact]
+    public void Auto_takes_bf16_only_for_weights_that_are_stored_so_and_where_it_is_faster()
+    {
+        using CpuBackend backend = new(new CpuBackendOptions { Threads = 2, Precision = CpuPrecision.Auto }), f32 = new(new CpuBackendOptions { Threads = 2 });
+        bool faster = OneDnn.Library.HasBf16 && OneDnn.ProcessorHasBf16;
+        Assert.Contains(faster ? "bf16 matrix products by oneDNN" : "f32 matrix products", backend.Description, StringComparison.Ordinal);
+        foreach (DType type in new[] { DType.F32, DType.BF16 })
+        {
+            float[][] results = [.. new[] { backend, f32 }.Select(b =>
+            {
+                using CaseSetup s = new(b);
+                TestTensor x = s.Input(1, 70, 130), y = s.Output(1, 70, 90);
+                TestWeight w = s.Weight(90, 130, type);
+                b.Linear(x.Tensor, w.Weight, y.Tensor);
+                float[] values = new float[70 * 90];
+                b.Download(y.Tensor, values);
+                return values;
+            })];
+            Assert.Equal(type == DType.F32 || !faster, results[0].AsSpan().SequenceEqual(results[1]));
+        }
+    }
+
+    [Fact]
+    public void The_library_is_taken_from_where_it_is_named_or_from_the_programs_folder_and_never_from_the_current_one()
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "onednn");
+        OneDnn relative = new("onednn/libdnnl.so.2", folder);
+        Assert.False(relative.IsAvailable);
+        Assert.Contains("takes a full path", relative.Reason, StringComparison.Ordinal);
+        OneDnn nowhere = new(Path.Combine(AppContext.BaseDirectory, "nowhere", "libdnnl.so.2"), folder);
+        Assert.False(nowhere.IsAvailable);
+        Assert.Contains("DICACHE_ONEDNN", nowhere.Reason, StringComparison.Ordinal);
+        Assert.SkipUnless(File.Exists(Path.Combine(folder, "libdnnl.so.2")), "the build had no oneDNN to put beside this program");
+        Assert.StartsWith("oneDNN ", OneDnn.Library.Name, StringComparison.Ordinal);
+        Assert.Contains(folder, OneDnn.Library.Reason, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -136,6 +234,18 @@ public sealed class CpuBackendTests
         Assert.InRange(CpuPeak.MeasureGflops(SimdLevel.Auto, threads: 1, milliseconds: 20), 0.05, 2000);
         Assert.InRange(CpuPeak.MeasureGflops(SimdLevel.Scalar, threads: 2, milliseconds: 20), 0.05, 200);
         Assert.InRange(CpuPeak.MeasureBandwidth(threads: 2, milliseconds: 20), 0.02, 2000);
+    }
+
+    private static float Rounded(float value) => BitConverter.UInt32BitsToSingle((uint)Bf16Rows.Round(value) << 16);
+
+    private static unsafe LinearWeight RoundedWeight(CpuBackend backend, TestWeight weight)
+    {
+        float[] values = [.. weight.W.Select(v => Rounded((float)v))], bias = [.. weight.Bias!.Select(v => (float)v)];
+        fixed (float* matrix = values, vector = bias)
+        {
+            int n = bias.Length, k = values.Length / n;
+            return backend.CreateLinear(new LinearSource("w", [new HostTensor("w", (nint)matrix, DType.F32, [n, k])], [new HostTensor("b", (nint)vector, DType.F32, [n])]));
+        }
     }
 
     private sealed class ForeignWeight() : LinearWeight("w", 3, 3)

@@ -22,6 +22,22 @@ internal static unsafe class Bf16Rows
         }
     }
 
+    /// <summary>Rounds to bfloat16 and widens again: the nearest binary32 number with eight bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void RoundInPlace(float* values, long count)
+    {
+        long i = 0;
+        for (; i <= count - Vector<uint>.Count; i += Vector<uint>.Count)
+        {
+            Vector.Store(Round(Vector.Load(values + i)) << 16, (uint*)values + i);
+        }
+
+        for (; i < count; i++)
+        {
+            values[i] = BitConverter.UInt32BitsToSingle((uint)Round(values[i]) << 16);
+        }
+    }
+
     /// <summary>Rounds one value.</summary>
     internal static ushort Round(float value)
     {

@@ -70,6 +70,9 @@ internal sealed unsafe class CpuWeight : LinearWeight
 
     internal bool HasBias { get; set; }
 
+    /// <summary>Whether inputs are rounded to bfloat16 before they are multiplied: the layer computes in bf16.</summary>
+    internal bool RoundsInputs { get; init; }
+
     private long DataBytes { get; }
 
     /// <summary>For use: the addresses, or an error when the weight is disposed.</summary>

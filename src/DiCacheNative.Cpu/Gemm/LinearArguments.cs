@@ -38,6 +38,7 @@ internal unsafe struct LinearArguments
     internal DType WeightType;
     internal int PanelWidth, Panels;
     internal Epilogue Epilogue;
+    internal bool RoundsInputs;
     internal int RowBlocks, RowsPerBlock, ColumnBlocks, PanelsPerBlock;
 
     /// <summary>Packed inputs of all rows, shared by the tasks; null where each task packs its own.</summary>
@@ -67,6 +68,7 @@ internal unsafe struct LinearArguments
         PanelWidth = weight.PanelWidth,
         Panels = weight.Panels,
         Epilogue = epilogue,
+        RoundsInputs = weight.RoundsInputs,
     };
 
     /// <summary>Takes on a run of rows and cuts it.</summary>

@@ -36,7 +36,12 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
         int end = Math.Min(g.M, (task + 1) * LinearArguments.RowsPerPacking);
         for (int r = task * LinearArguments.RowsPerPacking; r < end; r += TSimd.TileRows)
         {
-            InputPanels.Pack(g.X + (r * g.XStride), g.XStride, Math.Min(TSimd.TileRows, end - r), g.K, g.Inputs + ((long)r * g.K), TSimd.TileRows);
+            float* panel = g.Inputs + ((long)r * g.K);
+            InputPanels.Pack(g.X + (r * g.XStride), g.XStride, Math.Min(TSimd.TileRows, end - r), g.K, panel, TSimd.TileRows);
+            if (g.RoundsInputs)
+            {
+                Bf16Rows.RoundInPlace(panel, (long)TSimd.TileRows * g.K);
+            }
         }
     }
 
@@ -64,6 +69,10 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
             {
                 float* x = g.X + ((firstRow + r) * g.XStride) + k;
                 InputPanels.Pack(x, g.XStride, Math.Min(TSimd.TileRows, rows - r), steps, own + (r * rowLength), TSimd.TileRows);
+                if (g.RoundsInputs)
+                {
+                    Bf16Rows.RoundInPlace(own + (r * rowLength), (long)TSimd.TileRows * steps);
+                }
             }
 
             for (int p = firstPanel; p < firstPanel + panels; p++)
