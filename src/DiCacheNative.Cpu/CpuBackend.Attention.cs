@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -12,6 +13,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Attention(in Tensor q, in Tensor k, in Tensor v, in Tensor o, int heads, float scale)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Attention(ActivationType, q, k, v, o, heads);
         AttentionArguments a = new()
         {

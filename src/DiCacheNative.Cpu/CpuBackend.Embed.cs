@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -10,6 +11,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void TimestepEmbed(in Tensor values, in Tensor y, float maxPeriod = 10000f)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.TimestepEmbed(ActivationType, values, y);
         int half = y.Cols / 2;
         Operand source = Operand.Of(values), target = Operand.Of(y);
@@ -28,6 +30,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Patchify(in Tensor latents, in PatchGeometry geometry, in Tensor tokens)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Patchify(ActivationType, latents, geometry, tokens, toTokens: true);
         MovePatches(latents, geometry, tokens, toTokens: true);
     }
@@ -35,6 +38,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Unpatchify(in Tensor tokens, in PatchGeometry geometry, in Tensor latents)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Patchify(ActivationType, latents, geometry, tokens, toTokens: false);
         MovePatches(latents, geometry, tokens, toTokens: false);
     }

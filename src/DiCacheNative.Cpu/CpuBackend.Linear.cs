@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Gemm;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -26,6 +27,7 @@ public sealed unsafe partial class CpuBackend
     /// <exception cref="BackendException">Not enough memory.</exception>
     public LinearWeight CreateLinear(in LinearSource source)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         (int n, int k) = OpValidation.Linear(source);
         DType stored = WeightPacking.StoredType(source);
         bool bf16 = _precision == CpuPrecision.Bf16 || (_precision == CpuPrecision.Auto && Bf16IsFaster && stored == DType.BF16);
@@ -47,9 +49,9 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Linear(in Tensor x, LinearWeight weight, in Tensor y, Epilogue epilogue = Epilogue.None)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Linear(ActivationType, x, weight, y);
         CpuWeight w = weight as CpuWeight ?? throw new ArgumentException($"the weight {weight.Name} was made by another backend", nameof(weight));
-        w.RequireAlive();
         MatrixRows rows = MatrixRows.Of(x, y);
         LinearArguments a = LinearArguments.Of(w, epilogue);
         int rowsPerRun = EvenParts(rows.Rows, LinearArguments.RowsPerRun);

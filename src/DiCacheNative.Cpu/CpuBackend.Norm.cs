@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -10,6 +11,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void LayerNormModulate(in Tensor x, in Modulation modulation, in Tensor y, float epsilon = 1e-6f)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.LayerNormModulate(ActivationType, x, modulation, y);
         LayerNormArguments a = new()
         {
@@ -25,6 +27,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void QkNormRope(in Tensor q, in Tensor k, in QkNorm norm, in RopeTable rope, int heads)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.QkNormRope(ActivationType, q, k, norm, rope, heads);
         QkNormRopeArguments a = new()
         {

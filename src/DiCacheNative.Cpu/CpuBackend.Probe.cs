@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -17,6 +18,7 @@ public sealed unsafe partial class CpuBackend
     /// <exception cref="ShapeException">Shapes or types differ.</exception>
     public void ProbeL1(in ProbeInputs inputs, in Tensor sums, ProbeForm form = ProbeForm.Fused)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.ProbeL1(ActivationType, inputs, sums);
         Tensor p = inputs.Probe;
         ProbeArguments a = new()
@@ -45,6 +47,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void TrajectoryBlend(in BlendInputs inputs, in Tensor into, ProbeForm form = ProbeForm.Fused, in NextNorm norm = default)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.TrajectoryBlend(ActivationType, inputs, into, norm);
         BlendArguments a = new()
         {

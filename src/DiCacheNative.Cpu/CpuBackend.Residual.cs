@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -10,6 +11,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void GatedResidual(in Tensor x, in Tensor y, in Tensor gate, in Tensor into, in ResidualExtras extras = default)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.GatedResidual(ActivationType, x, y, gate, into, extras);
         ResidualArguments a = new()
         {
@@ -39,6 +41,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Subtract(in Tensor a, in Tensor b, in Tensor into)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Subtract(ActivationType, a, b, into);
         RunElements(ElementOp.Subtract, Operand.Of(a), Operand.Of(b), 0, Operand.Of(into), into);
     }
@@ -46,6 +49,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Activate(in Tensor x, in Tensor y, Epilogue activation = Epilogue.None)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Activate(x, y);
         ActivateArguments a = new() { Activation = activation, Cols = x.Cols, Tasks = RowTasks.Of(x.Batch, x.Rows, x.Cols) };
         if (x.Type == DType.F32)
@@ -72,6 +76,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void EulerStep(in Tensor x, in Tensor velocity, in Tensor dt)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.EulerStep(ActivationType, x, velocity, dt);
         RunElements(ElementOp.AddScaled, Operand.Of(x), Operand.Of(velocity), *(float*)dt.Data, Operand.Of(x), x);
     }
@@ -79,6 +84,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void Guide(in Tensor cond, in Tensor uncond, in Tensor scale, in Tensor into)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Guide(ActivationType, cond, uncond, scale, into);
         RunElements(ElementOp.Guide, Operand.Of(cond), Operand.Of(uncond), *(float*)scale.Data, Operand.Of(into), into);
     }
@@ -86,6 +92,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void MeanRows(in Tensor x, in Tensor y)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.MeanRows(ActivationType, x, y);
         const int columns = ElementKernels<Simd.Lanes1, float, double>.MeanColumns;
         MeanArguments a = new()

@@ -3,6 +3,7 @@ using DiCacheNative.Cpu.Gemm;
 using DiCacheNative.Cpu.Kernels;
 using DiCacheNative.Cpu.Simd;
 using DiCacheNative.Cpu.Threading;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cpu;
@@ -15,6 +16,7 @@ namespace DiCacheNative.Cpu;
 public sealed unsafe partial class CpuBackend : IBackend
 {
     private readonly Lock _gate = new();
+    private readonly Lifetime _lifetime;
     private readonly ThreadTeam _team;
     private readonly KernelTable _kernels;
     private readonly SimdLevel _simd;
@@ -36,6 +38,7 @@ public sealed unsafe partial class CpuBackend : IBackend
         _precision = options.Precision;
         (_gemm, _bf16Gemm) = (ResolveEngine(options.Gemm), ResolveBf16Engine(options));
         _team = new ThreadTeam(options.Threads == 0 ? Environment.ProcessorCount : options.Threads);
+        _lifetime = new Lifetime(nameof(CpuBackend), Free);
     }
 
     /// <inheritdoc/>
@@ -62,11 +65,16 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <param name="bytes">Size, as measured by <see cref="Arena.Measure"/>.</param>
     /// <param name="purpose">What it is for, for the message when it does not fit.</param>
     /// <exception cref="BackendException">Not enough memory: says needed, free and what to lower.</exception>
-    public Arena CreateArena(long bytes, string purpose) => HostArena.Create(bytes, purpose);
+    public Arena CreateArena(long bytes, string purpose)
+    {
+        using Lifetime.Use use = _lifetime.Enter();
+        return HostArena.Create(bytes, purpose);
+    }
 
     /// <inheritdoc/>
     public void Upload(ReadOnlySpan<float> source, in Tensor destination)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         RequireTransfer(source.Length, destination);
         for (int b = 0; b < destination.Batch; b++)
         {
@@ -101,6 +109,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <inheritdoc/>
     public void Download(in Tensor source, Span<float> destination)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         RequireTransfer(destination.Length, source);
         for (int b = 0; b < source.Batch; b++)
         {
@@ -135,6 +144,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <summary>Returns at once: operations have ended when their call returns.</summary>
     public void Synchronize()
     {
+        using Lifetime.Use use = _lifetime.Enter();
     }
 
     /// <summary>A plan that calls the action again.</summary>
@@ -143,18 +153,21 @@ public sealed unsafe partial class CpuBackend : IBackend
     public IStepPlan Record(string name, Action operations)
     {
         ArgumentNullException.ThrowIfNull(operations);
+        using Lifetime.Use use = _lifetime.Enter();
         return new DelegatePlan(name, operations);
     }
 
-    /// <summary>Ends the threads and frees the scratch memory. May be called twice. Arenas and weights live on.</summary>
-    public void Dispose()
+    /// <summary>
+    /// Ends the threads and frees the scratch memory; operations under way end first, later ones are refused. May be called twice. Arenas
+    /// and weights live on.
+    /// </summary>
+    public void Dispose() => _lifetime.End();
+
+    private void Free()
     {
-        lock (_gate)
-        {
-            _team.Dispose();
-            _workerScratch.Dispose();
-            _sharedScratch.Dispose();
-        }
+        _team.Dispose();
+        _workerScratch.Dispose();
+        _sharedScratch.Dispose();
     }
 
     private static void* Address(in Tensor t, int batch, int row) =>
@@ -169,6 +182,8 @@ public sealed unsafe partial class CpuBackend : IBackend
         {
             throw new ShapeException($"a span of {length} values does not fit {t}");
         }
+
+        OpValidation.RequireAlive("transfer", "the tensor", t);
 
         if (t.Type is not (DType.F32 or DType.BF16 or DType.F16))
         {

@@ -19,7 +19,6 @@ public sealed unsafe partial class CudaBackend
         }
 
         CudaStream stream = Enter();
-        stream.Recording?.Keep(w);
 
         // Samples that follow each other without a gap are one product.
         if (x.Batch == 1 || (x.BatchStride == x.Rows * x.RowStride && y.BatchStride == y.Rows * y.RowStride))

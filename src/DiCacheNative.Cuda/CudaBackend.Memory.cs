@@ -97,6 +97,8 @@ public sealed unsafe partial class CudaBackend
             throw new ShapeException($"a span of {length} values does not fit {tensor}");
         }
 
+        OpValidation.RequireAlive("transfer", "the tensor", tensor);
+
         if (tensor.Type is not (DType.F32 or DType.BF16))
         {
             throw new ShapeException($"{tensor} is not of a floating-point type that the CUDA backend copies");

@@ -106,10 +106,7 @@ public sealed unsafe partial class CudaBackend
     private void ProbeOpByOp(CudaStream stream, in ProbeInputs inputs, in Tensor sums)
     {
         Tensor p = inputs.Probe;
-        nint partials = 0;
-        Span<Tensor> temporaries = stackalloc Tensor[2];
-        Temporaries(stream, p, temporaries, ref partials);
-        (Tensor first, Tensor second) = (temporaries[0], temporaries[1]);
+        (Tensor first, Tensor second, nint partials) = Temporaries(stream, p);
         Tensor into = sums;
         if (!inputs.PreviousProbe.IsEmpty)
         {
@@ -165,10 +162,7 @@ public sealed unsafe partial class CudaBackend
 
     private void BlendOpByOp(CudaStream stream, in BlendInputs inputs, in Tensor into)
     {
-        nint partials = 0;
-        Span<Tensor> temporaries = stackalloc Tensor[2];
-        Temporaries(stream, into, temporaries, ref partials);
-        (Tensor clone, Tensor residual) = (temporaries[0], temporaries[1]);
+        (Tensor clone, Tensor residual, _) = Temporaries(stream, into);
         Copy(stream, inputs.Input, clone);
         if (inputs.OlderResidual.IsEmpty)
         {
@@ -197,17 +191,13 @@ public sealed unsafe partial class CudaBackend
         Launch(stream, family.For(x.Type), Elementwise(x), args);
     }
 
-    /// <summary>Dense tensors shaped as <paramref name="like"/> in scratch memory, and partial sums for its rows after them.</summary>
-    private static void Temporaries(CudaStream stream, in Tensor like, Span<Tensor> tensors, ref nint partials)
+    /// <summary>Two dense tensors shaped as <paramref name="like"/> in scratch memory, and partial sums for its rows after them.</summary>
+    private static (Tensor First, Tensor Second, nint Partials) Temporaries(CudaStream stream, in Tensor like)
     {
-        long bytes = Aligned(like.Count * like.Type.Size());
-        nint scratch = stream.Scratch.Take((tensors.Length * bytes) + ((long)like.Batch * like.Rows * sizeof(float)));
-        for (int i = 0; i < tensors.Length; i++)
-        {
-            tensors[i] = Tensor.Dense(scratch + (nint)(i * bytes), like.Type, like.Batch, like.Rows, like.Cols);
-        }
-
-        partials = scratch + (nint)(tensors.Length * bytes);
+        nint bytes = (nint)Aligned(like.Count * like.Type.Size());
+        nint scratch = stream.Scratch.Take((2 * bytes) + ((long)like.Batch * like.Rows * sizeof(float)));
+        Tensor first = Tensor.Dense(scratch, like.Type, like.Batch, like.Rows, like.Cols);
+        return (first, first with { Data = scratch + bytes }, scratch + (2 * bytes));
     }
 
     private static long Aligned(long bytes) => (bytes + Arena.Alignment - 1) / Arena.Alignment * Arena.Alignment;

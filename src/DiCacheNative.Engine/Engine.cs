@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DiCacheNative.Backends;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Models;
 
 namespace DiCacheNative;
@@ -8,17 +9,25 @@ namespace DiCacheNative;
 /// A loaded pipeline, for images or videos: text encoders, transformer and VAE. Weights are shared by all generations, which are independent of each other and
 /// may run at the same time on different threads.
 /// </summary>
+/// <remarks>
+/// The engine owns <see cref="Pipeline"/> and <see cref="Backend"/>: they end with it, and so does what was made from them. It may be disposed
+/// at any time, from any thread.
+/// </remarks>
 /// <example><code>
 /// using var engine = Engine.Load("models/shapes-flux");
 /// var result = await engine.GenerateAsync(new GenerationRequest { Prompt = "a green star", Cache = CacheOptions.DiCache() });
 /// </code></example>
-public sealed class Engine : IDisposable
+public sealed class Engine : IDisposable, IAsyncDisposable
 {
     private readonly double _loadMilliseconds;
+    private readonly RunningWork _running;
     private int _generations;
 
-    private Engine(IBackend backend, IPipeline pipeline, double loadMilliseconds) =>
+    private Engine(IBackend backend, IPipeline pipeline, double loadMilliseconds)
+    {
         (Backend, Pipeline, _loadMilliseconds) = (backend, pipeline, loadMilliseconds);
+        _running = new RunningWork(nameof(Engine), Free);
+    }
 
     /// <summary>The backend that runs the transformer; its operations can be called directly.</summary>
     public IBackend Backend { get; }
@@ -68,15 +77,42 @@ public sealed class Engine : IDisposable
     /// <exception cref="ArgumentException">A setting lies outside its range.</exception>
     /// <exception cref="BackendException">Not enough memory for the size, or a device error.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The engine was disposed, before or meanwhile.</exception>
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+        RunningWork.Work work = _running.Enter(cancellationToken);
         double load = Interlocked.Increment(ref _generations) == 1 ? _loadMilliseconds : 0;
-        return Task.Run(() => Pipeline.Generate(request, load, progress, cancellationToken), cancellationToken);
+        return RunAsync(work, token => Pipeline.Generate(request, load, progress, token));
     }
 
-    /// <summary>Frees models and backend. May be called twice.</summary>
-    public void Dispose()
+    /// <summary>
+    /// Frees models and backend. Generations under way are cancelled, end with an <see cref="ObjectDisposedException"/>, and are waited for;
+    /// called from inside one of their callbacks, it does not wait, and everything is freed as the last generation ends. Later calls are
+    /// refused. May be called twice.
+    /// </summary>
+    public void Dispose() => _running.Dispose();
+
+    /// <summary>As <see cref="Dispose"/>, without blocking a thread while generations end.</summary>
+    public ValueTask DisposeAsync() => _running.DisposeAsync();
+
+    private static async Task<GenerationResult> RunAsync(RunningWork.Work work, Func<CancellationToken, GenerationResult> generate)
+    {
+        using (work)
+        {
+            try
+            {
+                return await Task.Run(() => work.Run(generate), work.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException e) when (e.CancellationToken == work.Token)
+            {
+                // It was cancelled before a thread took it up.
+                throw work.Reason(e);
+            }
+        }
+    }
+
+    private void Free()
     {
         Pipeline.Dispose();
         Backend.Dispose();

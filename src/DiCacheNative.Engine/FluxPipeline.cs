@@ -2,6 +2,7 @@ using System.Diagnostics;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
 using DiCacheNative.Imaging;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Models;
 using DiCacheNative.Models.Flux;
 using DiCacheNative.Onnx;
@@ -31,6 +32,7 @@ public sealed class FluxPipeline : IPipeline
     private readonly IVaeDecoder _decoder;
     private readonly FluxPipelineConfig _config;
     private readonly Action<string>? _log;
+    private readonly RunningWork _running;
 
     private FluxPipeline(
         FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
@@ -41,6 +43,7 @@ public sealed class FluxPipeline : IPipeline
         (_pooledTokenizer, _pooledEncoder) = pooled;
         (_statesTokenizer, _statesEncoder) = states;
         _decoder = decoder;
+        _running = new RunningWork(nameof(FluxPipeline), Free);
     }
 
     /// <inheritdoc/>
@@ -113,7 +116,11 @@ public sealed class FluxPipeline : IPipeline
 
     /// <summary>Text features of a prompt: pooled vector [P] and token states [L, J].</summary>
     /// <exception cref="ModelFormatException">The encoders do not fit the transformer.</exception>
-    public (float[] Pooled, float[] States, int Tokens) EncodePrompt(string prompt, CancellationToken cancellationToken = default)
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
+    public (float[] Pooled, float[] States, int Tokens) EncodePrompt(string prompt, CancellationToken cancellationToken = default) =>
+        _running.Run(token => Encode(prompt, token), cancellationToken);
+
+    private (float[] Pooled, float[] States, int Tokens) Encode(string prompt, CancellationToken cancellationToken)
     {
         (TokenizedText pooledIds, TokenizedText statesIds) = Tokenize(prompt);
         TextFeatures pooled = _pooledEncoder.Encode([pooledIds], cancellationToken), states = _statesEncoder.Encode([statesIds], cancellationToken);
@@ -137,7 +144,13 @@ public sealed class FluxPipeline : IPipeline
     {
         ArgumentNullException.ThrowIfNull(request);
         GenerationNotes notes = new(_log);
-        request = Resolve(request, notes);
+        GenerationRequest resolved = Resolve(request, notes);
+        return _running.Run(token => Run(resolved, notes, loadMilliseconds, progress, token), cancellationToken);
+    }
+
+    private GenerationResult Run(
+        GenerationRequest request, GenerationNotes notes, double loadMilliseconds, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
+    {
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         long start = Stopwatch.GetTimestamp();
         int branches = cfg == 1f ? 1 : 2;
@@ -201,6 +214,7 @@ public sealed class FluxPipeline : IPipeline
     }
 
     /// <summary>Decodes packed latents [B, T, C] to images.</summary>
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
     public ImagePlanes Decode(ReadOnlySpan<float> latents, int batch, int gridHeight, int gridWidth, CancellationToken cancellationToken = default)
     {
         float[] planes = new float[latents.Length];
@@ -218,11 +232,16 @@ public sealed class FluxPipeline : IPipeline
             }
         }
 
-        return _decoder.Decode(planes, batch, gridHeight * Patch, gridWidth * Patch, cancellationToken);
+        return _running.Run(token => _decoder.Decode(planes, batch, gridHeight * Patch, gridWidth * Patch, token), cancellationToken);
     }
 
-    /// <summary>Frees encoders, transformer and decoder. May be called twice.</summary>
-    public void Dispose()
+    /// <inheritdoc/>
+    public void Dispose() => _running.Dispose();
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _running.DisposeAsync();
+
+    private void Free()
     {
         _pooledEncoder.Dispose();
         _statesEncoder.Dispose();

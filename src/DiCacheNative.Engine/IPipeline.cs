@@ -1,7 +1,12 @@
 namespace DiCacheNative;
 
 /// <summary>A loaded model with all its parts: prompt in, image or video out.</summary>
-public interface IPipeline : IDisposable
+/// <remarks>
+/// Its Dispose frees encoders, transformer and decoder: calls under way are cancelled, end with an <see cref="ObjectDisposedException"/>, and
+/// are waited for (from inside one of their callbacks: not waited for, and freed as they end); later calls are refused with the same
+/// exception. DisposeAsync does so without blocking a thread. Either may be called twice. Tokenizers and samplers need nothing that is freed.
+/// </remarks>
+public interface IPipeline : IDisposable, IAsyncDisposable
 {
     /// <summary>Which model it is.</summary>
     ModelFamily Family { get; }
@@ -14,6 +19,7 @@ public interface IPipeline : IDisposable
     /// <exception cref="ArgumentException">A setting lies outside its range, or the model does not have it.</exception>
     /// <exception cref="Backends.BackendException">Not enough memory for the size, or a device error.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed, before or meanwhile.</exception>
     GenerationResult Generate(
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default);
 }

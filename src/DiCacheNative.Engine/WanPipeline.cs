@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DiCacheNative.Backends;
 using DiCacheNative.Imaging;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Models;
 using DiCacheNative.Models.Wan;
 using DiCacheNative.Onnx;
@@ -21,11 +22,13 @@ public sealed class WanPipeline : IPipeline
     private readonly ITextEncoder _encoder;
     private readonly IVideoDecoder _decoder;
     private readonly Action<string>? _log;
+    private readonly RunningWork _running;
 
     private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, Action<string>? log)
     {
         Transformer = transformer;
         (_config, _tokenizer, _encoder, _decoder, _log) = (config, tokenizer, encoder, decoder, log);
+        _running = new RunningWork(nameof(WanPipeline), Free);
     }
 
     /// <inheritdoc/>
@@ -88,7 +91,10 @@ public sealed class WanPipeline : IPipeline
 
     /// <summary>States of the prompt's tokens [L, text width], without those of padding: the transformer sees zeros there.</summary>
     /// <exception cref="ModelFormatException">The encoder does not fit the transformer.</exception>
-    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default)
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
+    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default) => _running.Run(token => Encode(prompt, token), cancellationToken);
+
+    private float[] Encode(string prompt, CancellationToken cancellationToken)
     {
         TokenizedText ids = Tokenize(prompt);
         TextFeatures features = _encoder.Encode([ids], cancellationToken);
@@ -131,7 +137,13 @@ public sealed class WanPipeline : IPipeline
     {
         ArgumentNullException.ThrowIfNull(request);
         GenerationNotes notes = new(_log);
-        request = Resolve(request, notes);
+        GenerationRequest resolved = Resolve(request, notes);
+        return _running.Run(token => Run(resolved, notes, loadMilliseconds, progress, token), cancellationToken);
+    }
+
+    private GenerationResult Run(
+        GenerationRequest request, GenerationNotes notes, double loadMilliseconds, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
+    {
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
@@ -175,6 +187,7 @@ public sealed class WanPipeline : IPipeline
     }
 
     /// <summary>Decodes latents [C, f, h, w] to frames, [F, 3, H, W] with the frames as the batch.</summary>
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
     public ImagePlanes Decode(float[] latents, LatentSize size, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(latents);
@@ -184,11 +197,16 @@ public sealed class WanPipeline : IPipeline
             latents = [.. latents.Select((v, i) => (v * (float)normalization.Std[i / each]) + (float)normalization.Mean[i / each])];
         }
 
-        return _decoder.Decode(latents, size, cancellationToken);
+        return _running.Run(token => _decoder.Decode(latents, size, token), cancellationToken);
     }
 
-    /// <summary>Frees encoder, transformer and decoder. May be called twice.</summary>
-    public void Dispose()
+    /// <inheritdoc/>
+    public void Dispose() => _running.Dispose();
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _running.DisposeAsync();
+
+    private void Free()
     {
         _encoder.Dispose();
         _decoder.Dispose();

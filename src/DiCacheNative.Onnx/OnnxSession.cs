@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using DiCacheNative.Backends;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Weights;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -10,8 +11,13 @@ namespace DiCacheNative.Onnx;
 internal sealed class OnnxSession : IDisposable
 {
     private readonly InferenceSession _session;
+    private readonly RunningWork _running;
 
-    private OnnxSession(string path, InferenceSession session) => (Path, _session) = (path, session);
+    private OnnxSession(string path, InferenceSession session, string owner)
+    {
+        (Path, _session) = (path, session);
+        _running = new RunningWork(owner, session.Dispose);
+    }
 
     public string Path { get; }
 
@@ -21,7 +27,11 @@ internal sealed class OnnxSession : IDisposable
 
     public IReadOnlyList<string> OutputNames => _session.OutputNames;
 
-    public static OnnxSession Load(string path, int threads)
+    /// <summary>Loads a graph.</summary>
+    /// <param name="path">The .onnx file.</param>
+    /// <param name="threads">Threads it may use, at least 1.</param>
+    /// <param name="owner">Name of the public type that uses it, for messages about its Dispose.</param>
+    public static OnnxSession Load(string path, int threads, string owner)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
@@ -42,7 +52,7 @@ internal sealed class OnnxSession : IDisposable
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");
         try
         {
-            return new OnnxSession(path, new InferenceSession(path, options));
+            return new OnnxSession(path, new InferenceSession(path, options), owner);
         }
         catch (Exception e) when (IsRuntimeError(e))
         {
@@ -51,7 +61,12 @@ internal sealed class OnnxSession : IDisposable
     }
 
     /// <summary>Runs the graph; each result is its dimensions and its values as binary32.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed, before or meanwhile.</exception>
     public (long[] Shape, float[] Values)[] Run(
+        IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyCollection<string> outputs, CancellationToken cancellationToken) =>
+        _running.Run(token => RunNative(inputs, outputs, token), cancellationToken);
+
+    private (long[] Shape, float[] Values)[] RunNative(
         IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyCollection<string> outputs, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -90,7 +105,8 @@ internal sealed class OnnxSession : IDisposable
         TensorElementType other => throw new ModelFormatException(Path, $"input '{name}' is {other}, a floating-point type is needed"),
     };
 
-    public void Dispose() => _session.Dispose();
+    /// <summary>Frees the graph; runs under way are ended and waited for, later ones are refused. May be called twice.</summary>
+    public void Dispose() => _running.Dispose();
 
     private (long[] Shape, float[] Values) Read(OrtValue value)
     {

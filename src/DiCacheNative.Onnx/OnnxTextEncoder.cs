@@ -58,7 +58,7 @@ public sealed class OnnxTextEncoder : ITextEncoder
     /// <exception cref="Backends.BackendException">ONNX Runtime is not there.</exception>
     public static OnnxTextEncoder Load(string path, int threads, bool maskPadding = true)
     {
-        OnnxSession session = OnnxSession.Load(path, threads);
+        OnnxSession session = OnnxSession.Load(path, threads, nameof(OnnxTextEncoder));
         try
         {
             return new OnnxTextEncoder(session, maskPadding);
@@ -110,7 +110,7 @@ public sealed class OnnxTextEncoder : ITextEncoder
         }
     }
 
-    /// <summary>Frees the graph.</summary>
+    /// <summary>Frees the graph; runs under way are ended and waited for, later ones are refused. May be called twice.</summary>
     public void Dispose() => _session.Dispose();
 
     private int CheckedLength(IReadOnlyList<TokenizedText> texts)

@@ -38,7 +38,7 @@ public sealed class OnnxVaeDecoder : IVaeDecoder
     /// <exception cref="Backends.BackendException">ONNX Runtime is not there.</exception>
     public static OnnxVaeDecoder Load(string path, int threads)
     {
-        OnnxSession session = OnnxSession.Load(path, threads);
+        OnnxSession session = OnnxSession.Load(path, threads, nameof(OnnxVaeDecoder));
         try
         {
             return new OnnxVaeDecoder(session);
@@ -75,6 +75,6 @@ public sealed class OnnxVaeDecoder : IVaeDecoder
         return new ImagePlanes(batch, (int)shape[2], (int)shape[3], values);
     }
 
-    /// <summary>Frees the graph.</summary>
+    /// <summary>Frees the graph; runs under way are ended and waited for, later ones are refused. May be called twice.</summary>
     public void Dispose() => _session.Dispose();
 }

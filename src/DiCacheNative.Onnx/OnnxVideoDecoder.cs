@@ -50,7 +50,7 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
     {
         tiling ??= VideoTiling.Default;
         tiling.Validate();
-        OnnxSession session = OnnxSession.Load(path, threads);
+        OnnxSession session = OnnxSession.Load(path, threads, nameof(OnnxVideoDecoder));
         try
         {
             return new OnnxVideoDecoder(session, tiling);
@@ -101,7 +101,7 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
         return new ImagePlanes(video.Frames, video.Height, video.Width, result);
     }
 
-    /// <summary>Frees the graph.</summary>
+    /// <summary>Frees the graph; runs under way are ended and waited for, later ones are refused. May be called twice.</summary>
     public void Dispose() => _session.Dispose();
 
     /// <summary>One run of the graph: [3, F, H, W].</summary>

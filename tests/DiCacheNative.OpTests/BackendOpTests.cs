@@ -19,6 +19,8 @@ public abstract class BackendOpTests
     /// <summary>Cases with more bytes of operands are left to the benchmark.</summary>
     protected virtual double ByteLimit => 8e6;
 
+    public static TheoryData<string> SmallCaseNames => [.. OpCases.All.Where(c => c.Flops < 2e5 && c.Bytes(DType.F32) < 2e5).Select(c => c.Name)];
+
     public static TheoryData<string> CaseNames => [.. OpCases.All.Select(c => c.Name)];
 
     [Theory]
@@ -36,6 +38,49 @@ public abstract class BackendOpTests
         {
             Compare(backend, output, row, test.Tolerance(backend.ActivationType));
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(SmallCaseNames))]
+    public void Refuses_operands_whose_memory_was_freed(string name)
+    {
+        IBackend backend = Backend;
+        OpCase test = OpCases.Named(name);
+        int operands = 1, refused = 0;
+        for (int freed = 0; freed < operands; freed++)
+        {
+            using CaseSetup setup = new(backend);
+            Action run = test.Prepare(setup);
+            operands = setup.Operands.Count;
+            setup.Operands[freed].Dispose();
+            if (Record.Exception(run) is { } refusal)
+            {
+                refused++;
+                Assert.Equal(setup.Operands[freed] is Arena ? nameof(Arena) : nameof(LinearWeight), Assert.IsType<ObjectDisposedException>(refusal).ObjectName);
+            }
+        }
+
+        // Cases that leave operands out make up to four that they do not use.
+        bool leavesOut = new[] { " only ", " reuse", " no keys", " +probe" }.Any(part => name.Contains(part, StringComparison.Ordinal));
+        Assert.InRange(refused, leavesOut ? operands - 4 : operands, operands);
+    }
+
+    [Fact]
+    public void Refuses_transfers_and_plans_with_memory_that_was_freed()
+    {
+        IBackend backend = Backend;
+        using Arena kept = backend.CreateArena(1024, "a test"), freed = backend.CreateArena(1024, "a test");
+        Tensor x = freed.Allocate(DType.F32, 1, 1, 8), y = kept.Allocate(DType.F32, 1, 1, 8);
+        backend.Upload(new float[8], x);
+        using IStepPlan plan = backend.Record("copy", () => backend.Activate(x, y));
+        plan.Run();
+        backend.Synchronize();
+        freed.Dispose();
+        freed.Dispose();
+        Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(() => backend.Upload(new float[8], x)).ObjectName);
+        Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(() => backend.Download(x.Reshape(1, 2, 4).SliceRows(1, 1), new float[4])).ObjectName);
+        Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(plan.Run).ObjectName);
+        Assert.Throws<ObjectDisposedException>(() => freed.Allocate(DType.F32, 1, 1, 8));
     }
 
     private static void Compare(IBackend backend, TestTensor output, Func<int, int, double[]> expected, Tolerance tolerance)

@@ -87,7 +87,10 @@ public sealed class CpuBackendTests
         TestWeight w = s.Weight(3, 3);
         backend.Dispose();
         backend.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => backend.Linear(x.Tensor, w.Weight, y.Tensor));
+        Assert.Equal(nameof(CpuBackend), Assert.Throws<ObjectDisposedException>(() => backend.Linear(x.Tensor, w.Weight, y.Tensor)).ObjectName);
+        Assert.Equal(nameof(CpuBackend), Assert.Throws<ObjectDisposedException>(() => backend.CreateArena(1, "a test")).ObjectName);
+        Assert.Equal(nameof(CpuBackend), Assert.Throws<ObjectDisposedException>(() => s.Weight(3, 3)).ObjectName);
+        Assert.Equal(nameof(CpuBackend), Assert.Throws<ObjectDisposedException>(() => backend.Download(x.Tensor, new float[6])).ObjectName);
         w.Weight.Dispose();
         Assert.Throws<ObjectDisposedException>(() => TestBackends.Get().Linear(x.Tensor, w.Weight, y.Tensor));
     }

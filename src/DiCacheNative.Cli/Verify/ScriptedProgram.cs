@@ -41,17 +41,17 @@ internal sealed class ScriptedProgram : DiTProgram
         Backend.Synchronize();
     }
 
-    public override void SetTimesteps(ReadOnlySpan<float> sigmas)
+    protected override void OnSetTimesteps(ReadOnlySpan<float> sigmas)
     {
     }
 
-    public override void Select(int step, int slot)
+    protected override void OnSelect(int step, int slot)
     {
     }
 
-    public override void Embed(in Tensor x0) => Backend.Activate(Input, x0);
+    protected override void OnEmbed(in Tensor x0) => Backend.Activate(Input, x0);
 
-    public override void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
+    protected override void OnProbe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
     {
         for (int i = 0; i < depth; i++)
         {
@@ -60,7 +60,7 @@ internal sealed class ScriptedProgram : DiTProgram
         }
     }
 
-    public override void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
+    protected override void OnBody(int depth, in Tensor x0, in Tensor p, in Tensor residual)
     {
         Backend.Activate(p, _hidden);
         for (int i = depth; i < _blocks; i++)
@@ -74,12 +74,12 @@ internal sealed class ScriptedProgram : DiTProgram
         }
     }
 
-    public override void Head() => Backend.Activate(_hidden, Velocity);
+    protected override void OnHead() => Backend.Activate(_hidden, Velocity);
 
-    public override void AlignedHead(in BlendInputs blend, ProbeForm form)
+    protected override void OnAlignedHead(in BlendInputs blend, ProbeForm form)
     {
         Backend.TrajectoryBlend(blend, _hidden, form);
-        Head();
+        OnHead();
     }
 
     public override SegmentFlops Flops(int probeDepth) => new(0, probeDepth, _blocks - probeDepth, 0);

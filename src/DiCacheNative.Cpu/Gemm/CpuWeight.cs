@@ -75,9 +75,6 @@ internal sealed unsafe class CpuWeight : LinearWeight
 
     private long DataBytes { get; }
 
-    /// <summary>For use: the addresses, or an error when the weight is disposed.</summary>
-    internal void RequireAlive() => ObjectDisposedException.ThrowIf(_data == null, this);
-
     protected override void Dispose(bool disposing)
     {
         NativePages.Free(_data);

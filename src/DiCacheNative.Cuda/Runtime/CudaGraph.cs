@@ -9,10 +9,11 @@ internal sealed unsafe class CudaGraph : IStepPlan
     private readonly CudaBackend _backend;
     private readonly GraphExecHandle _exec;
     private readonly PlanRecording _recording;
+    private readonly PlanMemory _memory;
 
-    private CudaGraph(CudaBackend backend, string name, GraphExecHandle exec, PlanRecording recording)
+    private CudaGraph(CudaBackend backend, string name, GraphExecHandle exec, PlanRecording recording, PlanMemory memory)
     {
-        (_backend, Name, _exec, _recording) = (backend, name, exec, recording);
+        (_backend, Name, _exec, _recording, _memory) = (backend, name, exec, recording, memory);
     }
 
     public string Name { get; }
@@ -26,8 +27,8 @@ internal sealed unsafe class CudaGraph : IStepPlan
         {
             // Relaxed: scratch memory may have to be allocated while recording, which other modes forbid.
             driver.Check(driver.cuStreamBeginCapture(stream.Handle, CuStreamCaptureMode.Relaxed), "beginning to record ", name);
-            using GraphHandle graph = Capture(context, stream, recording, name, operations);
-            return new CudaGraph(backend, name, GraphExecHandle.Instantiate(context, graph, name), recording);
+            using GraphHandle graph = Capture(context, stream, recording, name, operations, out PlanMemory memory);
+            return new CudaGraph(backend, name, GraphExecHandle.Instantiate(context, graph, name), recording, memory);
         }
         catch
         {
@@ -38,7 +39,12 @@ internal sealed unsafe class CudaGraph : IStepPlan
 
     public void Run()
     {
-        ObjectDisposedException.ThrowIf(_exec.IsClosed, this);
+        if (_exec.IsClosed)
+        {
+            throw new ObjectDisposedException(nameof(IStepPlan), $"the plan {Name} was disposed");
+        }
+
+        _memory.RequireAlive(Name);
         _backend.Launch(_exec, Name);
     }
 
@@ -48,13 +54,13 @@ internal sealed unsafe class CudaGraph : IStepPlan
         _recording.Dispose();
     }
 
-    private static GraphHandle Capture(ContextHandle context, CudaStream stream, PlanRecording recording, string name, Action operations)
+    private static GraphHandle Capture(ContextHandle context, CudaStream stream, PlanRecording recording, string name, Action operations, out PlanMemory memory)
     {
         nint captured = 0;
         stream.Recording = recording;
         try
         {
-            operations();
+            memory = PlanMemory.Record(operations);
         }
         catch
         {

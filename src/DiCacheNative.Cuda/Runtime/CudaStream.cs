@@ -37,15 +37,10 @@ internal sealed class CudaStream : IDisposable
     }
 }
 
-/// <summary>What a recorded plan must own: its scratch memory and the weights whose addresses it holds.</summary>
+/// <summary>What a recorded plan must own: its scratch memory.</summary>
 internal sealed class PlanRecording(ContextHandle context) : IDisposable
 {
-    private readonly List<object> _kept = [];
-
     public DeviceScratch Scratch { get; } = new(context);
-
-    /// <summary>Keeps an object alive as long as the plan.</summary>
-    public void Keep(object used) => _kept.Add(used);
 
     public void Dispose() => Scratch.Dispose();
 }

@@ -6,8 +6,11 @@ namespace DiCacheNative.Backends;
 /// The weight of a linear layer, y = x W^T + b, in the form that its backend multiplies with (packed, converted, on the device). Made
 /// once by <see cref="IBackend.CreateLinear"/>, read-only and shared between sessions after that.
 /// </summary>
+/// <remarks>Who creates a weight disposes it, when no operation uses it any more. From then on operations refuse it.</remarks>
 public abstract class LinearWeight : IDisposable
 {
+    private volatile bool _disposed;
+
     /// <summary>Describes a weight.</summary>
     /// <param name="name">Name for messages, as in the checkpoint.</param>
     /// <param name="outFeatures">Rows of W.</param>
@@ -26,12 +29,16 @@ public abstract class LinearWeight : IDisposable
     /// <summary>Width of x, K.</summary>
     public int InFeatures { get; }
 
+    /// <summary>True once it was disposed: no operation may use it.</summary>
+    public bool IsDisposed => _disposed;
+
     /// <summary>Memory held by the backend for it, in bytes.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Frees the backend's memory. May be called twice.</summary>
+    /// <summary>Frees the backend's memory. May be called twice, but not while an operation uses the weight.</summary>
     public void Dispose()
     {
+        _disposed = true;
         Dispose(true);
         GC.SuppressFinalize(this);
     }

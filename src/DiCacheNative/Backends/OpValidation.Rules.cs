@@ -52,6 +52,30 @@ public static partial class OpValidation
         return t.Data + (nint)(last * t.Type.Size());
     }
 
+    /// <summary>Refuses a tensor whose arena was disposed, and tells the plan being recorded, if any, that it needs the arena.</summary>
+    internal static void RequireAlive(string op, string name, in Tensor t)
+    {
+        if (t.Owner is { } arena)
+        {
+            if (arena.IsDisposed)
+            {
+                throw new ObjectDisposedException(nameof(Arena), $"{op}: {name} {t} belongs to an arena that was disposed");
+            }
+
+            PlanMemory.Needs(arena);
+        }
+    }
+
+    private static void RequireAlive(LinearWeight weight)
+    {
+        if (weight.IsDisposed)
+        {
+            throw new ObjectDisposedException(nameof(LinearWeight), $"linear: the weight {weight.Name} was disposed");
+        }
+
+        PlanMemory.Needs(weight);
+    }
+
     private static void RequireOperand(string op, string name, in Tensor t)
     {
         if (t.IsEmpty)
@@ -59,6 +83,7 @@ public static partial class OpValidation
             throw new ShapeException($"{op}: operand {name} is missing");
         }
 
+        RequireAlive(op, name, t);
         if (t.Batch <= 0 || t.Rows <= 0 || t.Cols <= 0)
         {
             throw new ShapeException($"{op}: {name} {t} has no elements");

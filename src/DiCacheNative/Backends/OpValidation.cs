@@ -4,8 +4,8 @@ namespace DiCacheNative.Backends;
 
 /// <summary>
 /// Shape and type checks of the operations, shared by all backends, so that kernels hold no guards against impossible input. Each method
-/// is named for the operation it checks and throws a <see cref="ShapeException"/> that names the operand and both shapes. A call that
-/// passes allocates nothing.
+/// is named for the operation it checks and throws a <see cref="ShapeException"/> that names the operand and both shapes, or an
+/// <see cref="ObjectDisposedException"/> for an operand whose arena was disposed. A call that passes allocates nothing.
 /// </summary>
 /// <remarks>
 /// Aliasing. Operations that work element by element or row by row (<see cref="LayerNormModulate"/>, <see cref="GatedResidual"/>,
@@ -77,6 +77,7 @@ public static partial class OpValidation
     {
         const string op = "linear";
         ArgumentNullException.ThrowIfNull(weight);
+        RequireAlive(weight);
         RequireType(op, nameof(x), x, activation);
         RequireActivation(op, nameof(y), y, activation);
         if (x.Cols != weight.InFeatures)

@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Models;
@@ -11,11 +12,16 @@ namespace DiCacheNative.Models;
 /// </summary>
 /// <remarks>
 /// A program holds conditions (text, guidance) for several slots, one for each guidance branch, or for each branch and sample when samples
-/// decide for themselves. One thread at a time, not always the same: creating it, setting conditions and time steps wait for what they
-/// issue. Segments and <see cref="Select"/> do not: call <see cref="IBackend.Synchronize"/> before another thread goes on.
+/// decide for themselves. One thread at a time may be inside, not always the same; a second one gets an
+/// <see cref="InvalidOperationException"/>. Creating it, setting conditions and time steps wait for what they issue. Segments and
+/// <see cref="Select"/> do not: call <see cref="IBackend.Synchronize"/> before another thread goes on.
+/// It belongs to who created it, and must not outlive its model, whose weights it uses: once either is disposed, its methods throw an
+/// <see cref="ObjectDisposedException"/> that names the one.
 /// </remarks>
 public abstract class DiTProgram : IDisposable
 {
+    private readonly Lifetime _lifetime;
+
     /// <summary>Describes a program.</summary>
     /// <param name="backend">Where it runs.</param>
     /// <param name="batch">Samples per call, B.</param>
@@ -26,6 +32,7 @@ public abstract class DiTProgram : IDisposable
     protected DiTProgram(IBackend backend, int batch, int tokens, int width, int probeBlocks, DType featureType)
     {
         (Backend, Batch, Tokens, Width, ProbeBlocks, FeatureType) = (backend, batch, tokens, width, probeBlocks, featureType);
+        _lifetime = new Lifetime(GetType().Name, () => Dispose(true), exclusive: true);
     }
 
     /// <summary>Where it runs.</summary>
@@ -73,46 +80,126 @@ public abstract class DiTProgram : IDisposable
     /// <summary>Asked between blocks wherever operations run as they are issued; a cancelled call leaves the session to be begun anew.</summary>
     public CancellationToken Cancellation { get; set; }
 
+    /// <summary>The weights it uses, which are not its own; null for a program without any.</summary>
+    internal Lifetime? Weights { get; init; }
+
     /// <summary>
     /// Computes the modulations of all time steps of a generation, for every slot. Conditions must have been set. At most as many values as
     /// the program was made for.
     /// </summary>
     /// <param name="timesteps">Time steps as the models know them: noise level times 1000, or what the sampler makes of it.</param>
-    public abstract void SetTimesteps(ReadOnlySpan<float> timesteps);
+    /// <exception cref="ArgumentException">There are too many.</exception>
+    /// <exception cref="ObjectDisposedException">The program or its model was disposed; so for every segment.</exception>
+    public void SetTimesteps(ReadOnlySpan<float> timesteps)
+    {
+        using Use use = Enter();
+        OnSetTimesteps(timesteps);
+    }
 
     /// <summary>Makes a time step and the conditions of a slot current. Segments are recorded for one slot and replayed for it alone.</summary>
     /// <param name="step">Index into the values of <see cref="SetTimesteps"/>.</param>
     /// <param name="slot">Index of the conditions.</param>
-    public abstract void Select(int step, int slot);
+    public void Select(int step, int slot)
+    {
+        using Use use = Enter();
+        OnSelect(step, slot);
+    }
 
     /// <summary>Embed: writes x0 [B, T, D].</summary>
-    public abstract void Embed(in Tensor x0);
+    public void Embed(in Tensor x0)
+    {
+        using Use use = Enter();
+        OnEmbed(x0);
+    }
 
     /// <summary>Probe: blocks [0, depth) from x0; writes p [B, T, D]. <paramref name="extras"/> rides on the last residual addition that makes p.</summary>
-    public abstract void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras);
+    public void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
+    {
+        using Use use = Enter();
+        OnProbe(depth, x0, p, extras);
+    }
 
     /// <summary>Body: blocks [depth, M) from p (and the other streams as the probe left them). Writes the residual y - x0 [B, T, D] unless it is empty.</summary>
-    public abstract void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual);
+    public void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
+    {
+        using Use use = Enter();
+        OnBody(depth, x0, p, residual);
+    }
 
     /// <summary>Head: final norm and projection of what the body left; writes <see cref="Velocity"/>.</summary>
-    public abstract void Head();
+    public void Head()
+    {
+        using Use use = Enter();
+        OnHead();
+    }
 
     /// <summary>Align and Head of a skipped step: approximates y from the residuals instead.</summary>
-    public abstract void AlignedHead(in BlendInputs blend, ProbeForm form);
+    public void AlignedHead(in BlendInputs blend, ProbeForm form)
+    {
+        using Use use = Enter();
+        OnAlignedHead(blend, form);
+    }
 
     /// <summary>Work of one call with a given probe depth.</summary>
     public abstract SegmentFlops Flops(int probeDepth);
 
-    /// <summary>Frees the activations. May be called twice.</summary>
+    /// <summary>Frees the activations; when a call runs on another thread, as that call ends. May be called twice.</summary>
     public void Dispose()
     {
-        Dispose(true);
+        _lifetime.End();
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>What <see cref="SetTimesteps"/> does.</summary>
+    protected abstract void OnSetTimesteps(ReadOnlySpan<float> timesteps);
+
+    /// <summary>What <see cref="Select"/> does.</summary>
+    protected abstract void OnSelect(int step, int slot);
+
+    /// <summary>What <see cref="Embed"/> does.</summary>
+    protected abstract void OnEmbed(in Tensor x0);
+
+    /// <summary>What <see cref="Probe"/> does.</summary>
+    protected abstract void OnProbe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras);
+
+    /// <summary>What <see cref="Body"/> does.</summary>
+    protected abstract void OnBody(int depth, in Tensor x0, in Tensor p, in Tensor residual);
+
+    /// <summary>What <see cref="Head"/> does.</summary>
+    protected abstract void OnHead();
+
+    /// <summary>What <see cref="AlignedHead"/> does.</summary>
+    protected abstract void OnAlignedHead(in BlendInputs blend, ProbeForm form);
 
     /// <summary>Frees what the derived class owns.</summary>
     /// <param name="disposing">False when called by a finalizer.</param>
     protected abstract void Dispose(bool disposing);
+
+    /// <summary>Begins a call: the program and its weights stay until its end, and no other thread comes in.</summary>
+    internal Use Enter()
+    {
+        Lifetime.Use own = _lifetime.Enter();
+        try
+        {
+            return new Use(own, Weights?.Enter());
+        }
+        catch
+        {
+            own.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A call.</summary>
+    internal readonly struct Use(Lifetime.Use own, Lifetime.Use? weights) : IDisposable
+    {
+        /// <summary>Ends it. Once.</summary>
+        public void Dispose()
+        {
+            weights?.Dispose();
+            own.Dispose();
+        }
+    }
 
     /// <summary>Whether the blended feature map is stored: the epilogue form makes nothing of it but its norm, unless somebody looks on.</summary>
     protected bool KeepsBlend(ProbeForm form) => form != ProbeForm.Epilogue || Observer is not null;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Models;
@@ -11,14 +12,17 @@ namespace DiCacheNative.Models;
 /// </summary>
 /// <remarks>
 /// full: Embed Probe Body Head. resume: the same, the probe having run for the decision, so a computed step never pays twice for it.
-/// skip: Embed Probe Align Head. A session belongs to one thread at a time, not always the same: each call waits for what it issued.
-/// Sessions are independent of each other.
+/// skip: Embed Probe Align Head. Sessions are independent of each other. A session may be used by one thread at a time, not always the same:
+/// each call waits for what it issued. A second thread gets an <see cref="InvalidOperationException"/>.
+/// It owns its feature maps and plans, but not the program, which must outlive its last step: once the session, the program or the model is
+/// disposed, <see cref="Begin"/> and <see cref="Step"/> throw an <see cref="ObjectDisposedException"/> that names the one.
 /// </remarks>
 public sealed class DiTSession : IDisposable
 {
     // Time steps are noise levels on a scale of 0 to 1000 in every model.
     private const float TimestepScale = 1000f;
 
+    private readonly Lifetime _lifetime;
     private readonly DiTProgram _program;
     private readonly IBackend _backend;
     private readonly ICachePolicy _policy;
@@ -64,6 +68,7 @@ public sealed class DiTSession : IDisposable
         int lanes = _options.Branches * _lanesPerBranch;
         _arena = _backend.CreateArena(CacheBytes, $"the {policy.Name} cache of {lanes} branch{(lanes > 1 ? "es" : string.Empty)}");
         _lanes = Lay(_arena, program.Features, policy, _options, out _sums, out _gamma);
+        _lifetime = new Lifetime(nameof(DiTSession), Free, exclusive: true);
     }
 
     /// <summary>Bytes of feature maps held for caching.</summary>
@@ -82,8 +87,11 @@ public sealed class DiTSession : IDisposable
     /// <param name="sigmas">Noise level of every step, 1 towards 0; without the final 0.</param>
     /// <param name="timesteps">What the model is conditioned on, one for each noise level; empty for 1000 times the noise level.</param>
     /// <exception cref="ArgumentException">The counts differ, or the program was made for fewer steps.</exception>
+    /// <exception cref="ObjectDisposedException">The session, its program or its model was disposed.</exception>
     public void Begin(ReadOnlySpan<float> sigmas, ReadOnlySpan<float> timesteps = default)
     {
+        using Lifetime.Use use = _lifetime.Enter();
+        using DiTProgram.Use program = _program.Enter();
         if (!timesteps.IsEmpty && timesteps.Length != sigmas.Length)
         {
             throw new ArgumentException($"{timesteps.Length} time steps do not go with {sigmas.Length} noise levels", nameof(timesteps));
@@ -128,8 +136,12 @@ public sealed class DiTSession : IDisposable
     /// <param name="velocity">Receives the prediction, same shape as the latents.</param>
     /// <returns>What was done (for the last sample, when samples decide for themselves).</returns>
     /// <exception cref="ArgumentException">The branch has no step left, the noise level is not the next one, or a span has the wrong length.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is inside.</exception>
+    /// <exception cref="ObjectDisposedException">The session, its program or its model was disposed.</exception>
     public StepDecision Step(ReadOnlySpan<float> latents, float sigma, int branch, Span<float> velocity)
     {
+        using Lifetime.Use use = _lifetime.Enter();
+        using DiTProgram.Use program = _program.Enter();
         int perProgram = checked((int)_program.Input.Count);
         if (latents.Length != perProgram * _lanesPerBranch || velocity.Length != latents.Length)
         {
@@ -171,8 +183,10 @@ public sealed class DiTSession : IDisposable
         return LastDecision;
     }
 
-    /// <summary>Frees the plans and the feature maps; the program stays. May be called twice.</summary>
-    public void Dispose()
+    /// <summary>Frees the plans and the feature maps; the program stays. When a step runs on another thread, they are freed as it ends. May be called twice.</summary>
+    public void Dispose() => _lifetime.End();
+
+    private void Free()
     {
         DropPlans();
         _arena.Dispose();

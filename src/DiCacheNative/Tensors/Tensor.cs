@@ -3,10 +3,14 @@ using System.Diagnostics.CodeAnalysis;
 namespace DiCacheNative.Tensors;
 
 /// <summary>
-/// A view [B, L, C] of backend memory: B samples of L rows (tokens) of C contiguous elements. A view owns nothing; the
-/// <see cref="Backends.Arena"/> that made it does. Strides let a slice of rows or columns be used in place, so that no
-/// operation ever concatenates or splits.
+/// A view [B, L, C] of backend memory: B samples of L rows (tokens) of C contiguous elements. Strides let a slice of rows or columns be
+/// used in place, so that no operation ever concatenates or splits.
 /// </summary>
+/// <remarks>
+/// A view is an address and owns nothing. One that came from an <see cref="Backends.Arena"/>, and every slice of it, remembers that arena:
+/// it keeps the arena from being collected, and operations refuse it once the arena is disposed. A view of an address of one's own
+/// (<see cref="Dense"/>) is checked by nobody: that memory must outlive its use.
+/// </remarks>
 /// <param name="Data">Address of the first element: host memory on the CPU, device memory on a GPU. 0 for "no tensor".</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Batch">Number of samples, B.</param>
@@ -16,9 +20,12 @@ namespace DiCacheNative.Tensors;
 /// <param name="RowStride">Elements from one row to the next; at least C.</param>
 public readonly record struct Tensor(nint Data, DType Type, int Batch, int Rows, int Cols, long BatchStride, long RowStride)
 {
-    /// <summary>A densely packed tensor at an address.</summary>
+    /// <summary>A densely packed tensor at an address that the caller answers for.</summary>
     public static Tensor Dense(nint data, DType type, int batch, int rows, int cols) =>
         new(data, type, batch, rows, cols, (long)rows * cols, cols);
+
+    /// <summary>The arena that the memory belongs to; null for an address from elsewhere.</summary>
+    internal Backends.Arena? Owner { get; init; }
 
     /// <summary>True for <c>default</c>: an optional operand that was left out.</summary>
     public bool IsEmpty => Data == 0;
@@ -62,7 +69,7 @@ public readonly record struct Tensor(nint Data, DType Type, int Batch, int Rows,
             throw new ShapeException($"{this} cannot be seen as [{batch}, {rows}, {cols}]: it has gaps or another element count");
         }
 
-        return Dense(Data, Type, batch, rows, cols);
+        return Dense(Data, Type, batch, rows, cols) with { Owner = Owner };
     }
 
     /// <summary>True when both have the same B, L and C (types and strides may differ).</summary>

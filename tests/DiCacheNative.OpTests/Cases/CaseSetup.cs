@@ -17,6 +17,9 @@ public sealed class CaseSetup(IBackend backend, int seed = 1) : IDisposable
 
     public IBackend Backend => backend;
 
+    /// <summary>The arena or weight of each operand, in the order of their making.</summary>
+    public IReadOnlyList<IDisposable> Operands => [.. _owned.Where(o => o is Arena or LinearWeight)];
+
     /// <summary>What the operation should write, row by row of the view.</summary>
     public List<(TestTensor Output, Func<int, int, double[]> Row)> Expected { get; } = [];
 

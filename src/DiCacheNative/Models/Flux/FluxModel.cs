@@ -1,4 +1,5 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Weights;
 
 namespace DiCacheNative.Models.Flux;
@@ -7,12 +8,14 @@ namespace DiCacheNative.Models.Flux;
 public sealed class FluxModel : IDisposable
 {
     private readonly FluxWeights _weights;
+    private readonly Lifetime _lifetime;
 
     private FluxModel(IBackend backend, FluxSource source)
     {
         Backend = backend;
         Config = source.Config;
         _weights = new FluxWeights(backend, source);
+        _lifetime = new Lifetime(nameof(FluxModel), _weights.Dispose);
     }
 
     /// <summary>Where it runs.</summary>
@@ -70,18 +73,23 @@ public sealed class FluxModel : IDisposable
         return new FluxModel(backend, Source(original: false, config, random.Take));
     }
 
-    /// <summary>Lays the model out for a shape.</summary>
+    /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="backend">Where its operations go: the model's backend, or one that passes operations on to it (to count or time them).</param>
     /// <exception cref="BackendException">The activations do not fit into memory.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public FluxProgram CreateProgram(FluxShape shape, IBackend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(shape);
-        return new FluxProgram(backend ?? Backend, Config, _weights, shape);
+        using Lifetime.Use use = _lifetime.Enter();
+        return new FluxProgram(backend ?? Backend, Config, _weights, shape) { Weights = _lifetime };
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _weights.Dispose();
+    /// <summary>
+    /// Frees the weights; when programs use them on other threads, as their calls end. Programs cannot be used after that, only disposed. May
+    /// be called twice.
+    /// </summary>
+    public void Dispose() => _lifetime.End();
 
     private static FluxSource Source(bool original, FluxConfig config, TensorReader take) =>
         original ? new OriginalFluxSource(config, take) : new DiffusersFluxSource(config, take);

@@ -133,7 +133,7 @@ public sealed partial class FluxProgram : DiTProgram
     /// <inheritdoc/>
     public override long ActivationBytes => _arena.Capacity;
 
-    /// <summary>Sets the conditions of a slot. Call before <see cref="SetTimesteps"/>.</summary>
+    /// <summary>Sets the conditions of a slot. Call before <see cref="DiTProgram.SetTimesteps"/>.</summary>
     /// <param name="slot">Index of the slot.</param>
     /// <param name="textStates">Text encoder states [B, Ltxt, joint width].</param>
     /// <param name="pooled">Pooled text embedding [B, pooled width].</param>
@@ -141,6 +141,7 @@ public sealed partial class FluxProgram : DiTProgram
     /// <exception cref="ArgumentException">A length does not fit the shape of the program.</exception>
     public void SetConditions(int slot, ReadOnlySpan<float> textStates, ReadOnlySpan<float> pooled, ReadOnlySpan<float> guidance)
     {
+        using Use use = Enter();
         if (textStates.Length != _textStates.Count || pooled.Length != Batch * _config.PooledDim || (_config.GuidanceEmbeds && guidance.Length != Batch))
         {
             throw new ArgumentException(
@@ -157,7 +158,7 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void SetTimesteps(ReadOnlySpan<float> timesteps)
+    protected override void OnSetTimesteps(ReadOnlySpan<float> timesteps)
     {
         int slots = _shape.Slots, rows = timesteps.Length * slots * Batch;
         if (timesteps.Length > _shape.MaxSteps)
@@ -217,7 +218,7 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Select(int step, int slot)
+    protected override void OnSelect(int step, int slot)
     {
         Tensor rows = _modulations.SliceRows(((step * _shape.Slots) + slot) * Batch, Batch);
         Backend.Activate(rows.Reshape(Batch, 1, _config.ModulationWidth), _modulation);
@@ -225,7 +226,7 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Embed(in Tensor x0)
+    protected override void OnEmbed(in Tensor x0)
     {
         if (_tokens != Input)
         {
@@ -237,7 +238,7 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
+    protected override void OnProbe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
     {
         for (int i = 0; i < depth; i++)
         {
@@ -246,7 +247,7 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
+    protected override void OnBody(int depth, in Tensor x0, in Tensor p, in Tensor residual)
     {
         ResidualExtras record = new(ResidualOrigin: x0, Residual: residual);
         int doubles = _config.DoubleBlocks, singles = _config.SingleBlocks;
@@ -273,14 +274,14 @@ public sealed partial class FluxProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Head()
+    protected override void OnHead()
     {
         Backend.LayerNormModulate(_image, _finalModulation, _imageNorm);
         Project();
     }
 
     /// <inheritdoc/>
-    public override void AlignedHead(in BlendInputs blend, ProbeForm form)
+    protected override void OnAlignedHead(in BlendInputs blend, ProbeForm form)
     {
         Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _image : default, form, new NextNorm(_finalModulation, _imageNorm));
         Observe("hidden_before_norm_out", _image);

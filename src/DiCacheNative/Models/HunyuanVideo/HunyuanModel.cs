@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Caching;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 using DiCacheNative.Weights;
 
@@ -12,12 +13,14 @@ public sealed class HunyuanModel : IDisposable
     private const string DiffusersMark = "context_embedder.proj_in.weight";
 
     private readonly HunyuanWeights _weights;
+    private readonly Lifetime _lifetime;
 
     private HunyuanModel(IBackend backend, HunyuanSource source)
     {
         Backend = backend;
         Config = source.Config;
         _weights = new HunyuanWeights(backend, source);
+        _lifetime = new Lifetime(nameof(HunyuanModel), _weights.Dispose);
     }
 
     /// <summary>Where it runs.</summary>
@@ -91,18 +94,23 @@ public sealed class HunyuanModel : IDisposable
             take => new DiffusersHunyuanSource(config, take).TakeAll(), type, arena => _ = new HunyuanActivations(arena, config, shape, type), features, policy, options);
     }
 
-    /// <summary>Lays the model out for a shape.</summary>
+    /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="backend">Where its operations go: the model's backend, or one that passes operations on to it (to count or time them).</param>
     /// <exception cref="BackendException">The activations do not fit into memory.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public HunyuanProgram CreateProgram(HunyuanShape shape, IBackend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(shape);
-        return new HunyuanProgram(backend ?? Backend, Config, _weights, shape);
+        using Lifetime.Use use = _lifetime.Enter();
+        return new HunyuanProgram(backend ?? Backend, Config, _weights, shape) { Weights = _lifetime };
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _weights.Dispose();
+    /// <summary>
+    /// Frees the weights; when programs use them on other threads, as their calls end. Programs cannot be used after that, only disposed. May
+    /// be called twice.
+    /// </summary>
+    public void Dispose() => _lifetime.End();
 
     private static HunyuanConfig Infer(Checkpoint checkpoint, string prefix)
     {

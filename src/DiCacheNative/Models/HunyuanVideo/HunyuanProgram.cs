@@ -70,12 +70,13 @@ public sealed partial class HunyuanProgram : DiTProgram
     /// <inheritdoc/>
     public override long ActivationBytes => _arena.Capacity;
 
-    /// <summary>Sets the conditions of a slot. Call before <see cref="SetTimesteps"/>.</summary>
+    /// <summary>Sets the conditions of a slot. Call before <see cref="DiTProgram.SetTimesteps"/>.</summary>
     /// <param name="slot">Index of the slot.</param>
     /// <param name="samples">Conditions of every sample of the batch.</param>
     /// <exception cref="ArgumentException">A count or length does not fit model and shape.</exception>
     public void SetConditions(int slot, params ReadOnlySpan<HunyuanConditions> samples)
     {
+        using Use use = Enter();
         if ((uint)slot >= (uint)_shape.Slots || samples.Length != Batch)
         {
             throw new ArgumentException($"slot {slot} with {samples.Length} samples does not fit a program of {_shape.Slots} slots and {Batch} samples");
@@ -111,7 +112,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void SetTimesteps(ReadOnlySpan<float> timesteps)
+    protected override void OnSetTimesteps(ReadOnlySpan<float> timesteps)
     {
         int slots = _shape.Slots, perStep = slots * Batch, rows = timesteps.Length * perStep, width = _config.PooledDim;
         if (timesteps.Length > _shape.MaxSteps)
@@ -159,7 +160,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Select(int step, int slot)
+    protected override void OnSelect(int step, int slot)
     {
         _slot = slot;
         Tensor rows = _a.Modulations.SliceRows(((step * _shape.Slots) + slot) * Batch, Batch);
@@ -167,7 +168,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Embed(in Tensor x0)
+    protected override void OnEmbed(in Tensor x0)
     {
         Backend.Patchify(Input, _geometry, _a.Patches);
         Backend.Linear(_a.Patches, _weights.ImageIn, x0);
@@ -182,7 +183,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
+    protected override void OnProbe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
     {
         for (int i = 0; i < depth; i++)
         {
@@ -191,7 +192,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
+    protected override void OnBody(int depth, in Tensor x0, in Tensor p, in Tensor residual)
     {
         ResidualExtras record = residual.IsEmpty ? default : new ResidualExtras(ResidualOrigin: x0, Residual: residual);
         int doubles = _config.DoubleBlocks, singles = _config.SingleBlocks;
@@ -216,7 +217,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Head()
+    protected override void OnHead()
     {
         // The queries are free by now: their place takes the normed rows.
         Backend.LayerNormModulate(_image, _modulation.Final, _qImage);
@@ -224,7 +225,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void AlignedHead(in BlendInputs blend, ProbeForm form)
+    protected override void OnAlignedHead(in BlendInputs blend, ProbeForm form)
     {
         Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _image : default, form, new NextNorm(_modulation.Final, _qImage));
         Project();

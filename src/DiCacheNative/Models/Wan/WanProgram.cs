@@ -67,6 +67,7 @@ public sealed partial class WanProgram : DiTProgram
     /// <exception cref="ArgumentException">A count or length does not fit model and shape.</exception>
     public void SetConditions(int slot, params ReadOnlySpan<WanConditions> samples)
     {
+        using Use use = Enter();
         if ((uint)slot >= (uint)_shape.Slots || samples.Length != Batch)
         {
             throw new ArgumentException($"slot {slot} with {samples.Length} samples does not fit a program of {_shape.Slots} slots and {Batch} samples");
@@ -96,7 +97,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void SetTimesteps(ReadOnlySpan<float> timesteps)
+    protected override void OnSetTimesteps(ReadOnlySpan<float> timesteps)
     {
         int steps = timesteps.Length;
         if (steps > _shape.MaxSteps)
@@ -122,7 +123,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Select(int step, int slot)
+    protected override void OnSelect(int step, int slot)
     {
         _slot = slot;
         AddToAll(_weights.Modulations, _a.TimeProjection.SliceRows(step, 1), _config.Layers, 6, _a.Modulation);
@@ -130,7 +131,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Embed(in Tensor x0)
+    protected override void OnEmbed(in Tensor x0)
     {
         foreach (WanRun run in _runs)
         {
@@ -156,7 +157,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Probe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
+    protected override void OnProbe(int depth, in Tensor x0, in Tensor p, in ResidualExtras extras)
     {
         for (int i = 0; i < depth; i++)
         {
@@ -165,7 +166,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
+    protected override void OnBody(int depth, in Tensor x0, in Tensor p, in Tensor residual)
     {
         ResidualExtras record = new(ResidualOrigin: x0, Residual: residual);
         for (int i = depth; i < _config.Layers; i++)
@@ -184,7 +185,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void Head()
+    protected override void OnHead()
     {
         // The queries are free by now: their place takes the normed rows.
         Backend.LayerNormModulate(_a.X, _headModulation, _q, _config.Epsilon);
@@ -192,7 +193,7 @@ public sealed partial class WanProgram : DiTProgram
     }
 
     /// <inheritdoc/>
-    public override void AlignedHead(in BlendInputs blend, ProbeForm form)
+    protected override void OnAlignedHead(in BlendInputs blend, ProbeForm form)
     {
         Backend.TrajectoryBlend(blend, KeepsBlend(form) ? _a.X : default, form, new NextNorm(_headModulation, _q, _config.Epsilon));
         Project();
