@@ -13,12 +13,13 @@ internal sealed class AddedTokenFinder
         .ToDictionary(g => g.Key, g => g.OrderByDescending(t => t.Content.Length).ToArray());
 
     /// <summary>Cuts a text into added tokens and the text between them; empty parts are left out.</summary>
-    public IEnumerable<(Piece Piece, int? Id)> Split(Piece piece)
+    public IEnumerable<(Piece Piece, int? Id)> Split(Piece piece, TextBudget budget)
     {
         string text = piece.Text;
         int last = 0;
         for (int i = 0; i < text.Length;)
         {
+            budget.Check();
             if (Match(text, i) is not { } token)
             {
                 i++;

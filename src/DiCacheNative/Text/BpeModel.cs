@@ -26,7 +26,7 @@ internal sealed class BpeModel : ITokenModel
     public int? Find(string token) => _vocabulary.TryGetValue(token, out int id) ? id : null;
 
     /// <inheritdoc/>
-    public void Encode(string piece, List<int> ids)
+    public void Encode(string piece, List<int> ids, TextBudget budget)
     {
         if (_options.IgnoreMerges && Find(piece) is { } whole)
         {
@@ -34,16 +34,17 @@ internal sealed class BpeModel : ITokenModel
             return;
         }
 
-        List<int> symbols = Characters(piece);
-        Merge(symbols, ids);
+        List<int> symbols = Characters(piece, budget);
+        Merge(symbols, ids, budget);
     }
 
-    private List<int> Characters(string piece)
+    private List<int> Characters(string piece, TextBudget budget)
     {
         var symbols = new List<int>(piece.Length);
         bool afterUnknown = false;
         for (int start = 0; start < piece.Length;)
         {
+            budget.Check();
             int end = start + (char.IsHighSurrogate(piece[start]) && start + 1 < piece.Length ? 2 : 1);
             string prefix = start == 0 ? "" : _options.ContinuingPrefix;
             string suffix = end < piece.Length ? "" : _options.EndOfWordSuffix;
@@ -75,7 +76,7 @@ internal sealed class BpeModel : ITokenModel
 
     // Merges by a queue ordered by rank, then place; the symbols are a linked list over the array, so that a long word costs
     // n log n and not n squared. A queued pair may be gone when its turn comes: it is checked again.
-    private void Merge(List<int> symbols, List<int> ids)
+    private void Merge(List<int> symbols, List<int> ids, TextBudget budget)
     {
         int count = symbols.Count;
         int[] previous = new int[count];
@@ -90,6 +91,7 @@ internal sealed class BpeModel : ITokenModel
 
         while (queue.TryDequeue(out (int Left, int Id) pair, out _))
         {
+            budget.Check();
             int left = pair.Left;
             int right = gone[left] ? -1 : next[left];
             if (right < 0 || !_merges.TryGetValue((symbols[left], symbols[right]), out (int Rank, int Id) merge) || merge.Id != pair.Id)

@@ -13,7 +13,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
 
     private static readonly char[] Printable = MapBytes();
 
-    public void Split(Piece piece, List<Piece> into)
+    public void Split(Piece piece, List<Piece> into, TextBudget budget)
     {
         string text = addPrefixSpace && piece.Text[0] != ' ' ? ' ' + piece.Text : piece.Text;
         if (!useRegex)
@@ -22,7 +22,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
             return;
         }
 
-        foreach ((int start, int end) in Words.Split(text, SplitBehavior.Isolated))
+        foreach ((int start, int end) in Words.Split(text, budget, SplitBehavior.Isolated))
         {
             into.Add(new Piece(ToPrintable(text[start..end]), piece.AtStart && start == 0));
         }

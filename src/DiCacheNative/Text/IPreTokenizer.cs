@@ -4,5 +4,8 @@ namespace DiCacheNative.Text;
 internal interface IPreTokenizer
 {
     /// <summary>Adds the parts of a piece that is not empty.</summary>
-    void Split(Piece piece, List<Piece> into);
+    /// <param name="piece">The piece.</param>
+    /// <param name="into">Where the parts go.</param>
+    /// <param name="budget">What the text may cost.</param>
+    void Split(Piece piece, List<Piece> into, TextBudget budget);
 }

@@ -10,5 +10,8 @@ internal interface ITokenModel
     int? Find(string token);
 
     /// <summary>Adds the ids of a piece that is not empty.</summary>
-    void Encode(string piece, List<int> ids);
+    /// <param name="piece">The piece.</param>
+    /// <param name="ids">Where the ids go.</param>
+    /// <param name="budget">What the text may cost.</param>
+    void Encode(string piece, List<int> ids, TextBudget budget);
 }

@@ -13,7 +13,7 @@ internal sealed class MetaspacePreTokenizer(char marker, PrependScheme scheme, b
 {
     private readonly TextPattern _pattern = TextPattern.Literal(marker.ToString());
 
-    public void Split(Piece piece, List<Piece> into)
+    public void Split(Piece piece, List<Piece> into, TextBudget budget)
     {
         string text = piece.Text.Replace(' ', marker);
         if (text[0] != marker && (scheme == PrependScheme.Always || (scheme == PrependScheme.First && piece.AtStart)))
@@ -27,7 +27,7 @@ internal sealed class MetaspacePreTokenizer(char marker, PrependScheme scheme, b
             return;
         }
 
-        foreach ((int start, int end) in _pattern.Split(text, SplitBehavior.MergedWithNext))
+        foreach ((int start, int end) in _pattern.Split(text, budget, SplitBehavior.MergedWithNext))
         {
             into.Add(new Piece(text[start..end], piece.AtStart && start == 0));
         }

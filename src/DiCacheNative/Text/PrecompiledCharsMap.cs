@@ -53,7 +53,7 @@ internal sealed class PrecompiledCharsMap
         _replacements = data[(int)(4 + size)..];
     }
 
-    public string Normalize(string text)
+    public string Normalize(string text, TextBudget budget)
     {
         var result = new StringBuilder(text.Length);
         for (int start = 0; start < text.Length;)
@@ -62,6 +62,7 @@ internal sealed class PrecompiledCharsMap
             start += cluster.Length;
             if (Encoding.UTF8.GetByteCount(cluster) <= LongestCluster && Find(cluster) is { } whole)
             {
+                budget.Write(whole.Length);
                 result.Append(whole);
                 continue;
             }
@@ -72,6 +73,7 @@ internal sealed class PrecompiledCharsMap
                 cluster = cluster[rune.Utf16SequenceLength..];
                 if (Find(character) is { } replacement)
                 {
+                    budget.Write(replacement.Length);
                     result.Append(replacement);
                 }
                 else

@@ -6,9 +6,9 @@ internal sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behav
     /// <summary>Splits at white space and drops it.</summary>
     public static SplitPreTokenizer AtWhitespace() => new(new TextPattern(@"\s"), SplitBehavior.Removed, invert: false);
 
-    public void Split(Piece piece, List<Piece> into)
+    public void Split(Piece piece, List<Piece> into, TextBudget budget)
     {
-        foreach ((int start, int end) in pattern.Split(piece.Text, behavior, invert))
+        foreach ((int start, int end) in pattern.Split(piece.Text, budget, behavior, invert))
         {
             into.Add(new Piece(piece.Text[start..end], piece.AtStart && start == 0));
         }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -17,23 +16,34 @@ internal enum SplitBehavior
 /// <summary>A literal text or a regular expression that is found in a text, used to replace and to split.</summary>
 internal sealed class TextPattern
 {
-    // A pattern comes with a model file: one that backtracks for ever must not hang the program.
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
+    /// <summary>Longest expression that is read; released ones have at most a few hundred units.</summary>
+    public const int LongestPattern = 4096;
 
-    private static readonly Lazy<char[]> Representatives = new(FindRepresentatives);
-
+    private readonly PatternAlphabet _alphabet;
     private readonly Regex _regex;
 
-    public TextPattern(string regex) => _regex = new Regex(regex, RegexOptions.CultureInvariant, Timeout);
+    /// <exception cref="ArgumentException">The expression cannot be used.</exception>
+    public TextPattern(string regex)
+    {
+        if (regex.Length > LongestPattern)
+        {
+            throw new ArgumentException($"it has {regex.Length} characters, {LongestPattern} are the most");
+        }
+
+        _alphabet = PatternAlphabet.Of(regex);
+        _regex = new Regex(_alphabet.Pattern, RegexOptions.CultureInvariant, TextBudget.MatchLimit);
+    }
 
     public static TextPattern Literal(string text) => new(Regex.Escape(text));
 
-    public string Replace(string text, string replacement)
+    public string Replace(string text, string replacement, TextBudget budget)
     {
         var result = new StringBuilder(text.Length);
-        foreach ((int start, int end, bool isMatch) in Parts(text))
+        foreach ((int start, int end, bool isMatch) in Parts(text, budget))
         {
-            result.Append(isMatch ? replacement : text.AsSpan(start, end - start));
+            ReadOnlySpan<char> part = isMatch ? replacement : text.AsSpan(start, end - start);
+            budget.Write(part.Length);
+            result.Append(part);
         }
 
         return result.ToString();
@@ -41,12 +51,13 @@ internal sealed class TextPattern
 
     /// <summary>Cuts a text into ranges; empty ones are left out.</summary>
     /// <param name="text">The text.</param>
+    /// <param name="budget">What the text may cost.</param>
     /// <param name="behavior">Where the matches go.</param>
     /// <param name="invert">True when what lies between the matches counts as the match.</param>
-    public List<(int Start, int End)> Split(string text, SplitBehavior behavior, bool invert = false)
+    public List<(int Start, int End)> Split(string text, TextBudget budget, SplitBehavior behavior, bool invert = false)
     {
         var ranges = new List<(int Start, int End)>();
-        var parts = Parts(text);
+        var parts = Parts(text, budget);
         if (behavior == SplitBehavior.MergedWithNext)
         {
             parts.Reverse();
@@ -85,22 +96,31 @@ internal sealed class TextPattern
     }
 
     // Matches and what lies between them, in order, covering the whole text.
-    private List<(int Start, int End, bool IsMatch)> Parts(string text)
+    private List<(int Start, int End, bool IsMatch)> Parts(string text, TextBudget budget)
     {
         var parts = new List<(int Start, int End, bool IsMatch)>();
-        (string projected, int[]? origin) = Project(text);
+        (string projected, int[]? origin) = Project(text, budget);
         int last = 0;
-        foreach (ValueMatch match in _regex.EnumerateMatches(projected))
+        budget.CheckNow();
+        try
         {
-            int start = origin?[match.Index] ?? match.Index;
-            int end = origin?[match.Index + match.Length] ?? (match.Index + match.Length);
-            if (last < start)
+            foreach (ValueMatch match in _regex.EnumerateMatches(projected))
             {
-                parts.Add((last, start, false));
-            }
+                int start = origin?[match.Index] ?? match.Index;
+                int end = origin?[match.Index + match.Length] ?? (match.Index + match.Length);
+                if (last < start)
+                {
+                    parts.Add((last, start, false));
+                }
 
-            parts.Add((start, end, true));
-            last = end;
+                parts.Add((start, end, true));
+                last = end;
+                budget.Check();
+            }
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw budget.TooSlow(e);
         }
 
         if (last < text.Length)
@@ -111,11 +131,9 @@ internal sealed class TextPattern
         return parts;
     }
 
-    // .NET's expressions see a character outside the basic plane as two surrogates, which are neither letters nor digits to them.
-    // So each such character is shown to them as one of the basic plane that has the same category.
-    private static (string Projected, int[]? Origin) Project(string text)
+    private (string Projected, int[]? Origin) Project(string text, TextBudget budget)
     {
-        if (!text.Any(char.IsSurrogate))
+        if (_alphabet.IsPlain(text))
         {
             return (text, null);
         }
@@ -125,23 +143,12 @@ internal sealed class TextPattern
         int position = 0;
         foreach (Rune rune in text.EnumerateRunes())
         {
-            projected.Append(rune.IsBmp ? (char)rune.Value : Representatives.Value[(int)Rune.GetUnicodeCategory(rune)]);
+            projected.Append(_alphabet.StandInOf(rune) ?? throw budget.Indistinct(rune.Value));
             origin.Add(position);
             position += rune.Utf16SequenceLength;
         }
 
         origin.Add(position);
         return (projected.ToString(), [.. origin]);
-    }
-
-    private static char[] FindRepresentatives()
-    {
-        char[] first = new char[(int)UnicodeCategory.OtherNotAssigned + 1];
-        for (int c = 0xFFFD; c >= 0x2000; c--)
-        {
-            first[(int)CharUnicodeInfo.GetUnicodeCategory(c)] = (char)c;
-        }
-
-        return first;
     }
 }

@@ -20,9 +20,10 @@ public sealed class Tokenizer
         _inOriginal = new AddedTokenFinder(parts.AddedTokens.Where(t => !t.Normalized));
 
         // A token that is looked for in normalized text is itself normalized first.
+        var budget = new TextBudget(file);
         _inNormalized = new AddedTokenFinder(parts.AddedTokens
             .Where(t => t.Normalized)
-            .Select(t => t with { Content = Normalize(t.Content) })
+            .Select(t => t with { Content = Normalize(t.Content, budget) })
             .Where(t => t.Content.Length > 0));
         VocabularySize = Math.Max(parts.Model.Size, parts.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
@@ -54,8 +55,9 @@ public sealed class Tokenizer
     /// The number of ids to give: a longer text is cut (its special tokens stay), a shorter one padded. Null for what the file says
     /// about cutting and padding, which may be nothing.
     /// </param>
+    /// <exception cref="ArgumentException">The text has more than a million characters.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length leaves no room for the special tokens.</exception>
-    /// <exception cref="ModelFormatException">Padding is needed and the files name no padding token, or a pattern of the file never ends.</exception>
+    /// <exception cref="ModelFormatException">Padding is needed and the files name no padding token, or the rules of the file take too long or too much memory for a text.</exception>
     public TokenizedText Encode(string text, int? maxLength = null)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -66,16 +68,13 @@ public sealed class Tokenizer
                 nameof(maxLength), maxLength, $"the length must be from {special} (the special tokens) to {TokenizerParts.LongestText}");
         }
 
-        List<int> ids = [];
-        try
+        if (text.Length > TextBudget.LongestText)
         {
-            Tokenize(text, ids);
-        }
-        catch (System.Text.RegularExpressions.RegexMatchTimeoutException e)
-        {
-            throw new ModelFormatException(_file, $"the pattern {e.Pattern} takes too long on this text", e);
+            throw new ArgumentException($"the text has {text.Length} characters, {TextBudget.LongestText} are the most", nameof(text));
         }
 
+        List<int> ids = [];
+        Tokenize(text, ids, new TextBudget(_file));
         if ((maxLength ?? _parts.TruncateTo) is { } limit && ids.Count > limit - special)
         {
             int excess = ids.Count - (limit - special);
@@ -99,10 +98,10 @@ public sealed class Tokenizer
         }
     }
 
-    private void Tokenize(string text, List<int> ids)
+    private void Tokenize(string text, List<int> ids, TextBudget budget)
     {
         var whole = new Piece(WithoutLoneSurrogates(text), AtStart: true);
-        foreach ((Piece part, int? partId) in _inOriginal.Split(whole))
+        foreach ((Piece part, int? partId) in _inOriginal.Split(whole, budget))
         {
             if (partId is not null)
             {
@@ -110,7 +109,7 @@ public sealed class Tokenizer
                 continue;
             }
 
-            foreach ((Piece piece, int? id) in _inNormalized.Split(part with { Text = Normalize(part.Text) }))
+            foreach ((Piece piece, int? id) in _inNormalized.Split(part with { Text = Normalize(part.Text, budget) }, budget))
             {
                 if (id is not null)
                 {
@@ -118,23 +117,42 @@ public sealed class Tokenizer
                     continue;
                 }
 
-                foreach (Piece word in PreTokenize(piece))
+                foreach (Piece word in PreTokenize(piece, budget))
                 {
-                    _parts.Model.Encode(word.Text, ids);
+                    _parts.Model.Encode(word.Text, ids, budget);
                 }
             }
         }
     }
 
-    private string Normalize(string text) => _parts.Normalizers.Aggregate(text, (t, normalize) => normalize(t));
+    private string Normalize(string text, TextBudget budget)
+    {
+        foreach (Func<string, TextBudget, string> normalize in _parts.Normalizers)
+        {
+            budget.CheckNow();
+            text = normalize(text, budget);
+            budget.Write(text.Length);
+        }
 
-    private List<Piece> PreTokenize(Piece piece)
+        return text;
+    }
+
+    private List<Piece> PreTokenize(Piece piece, TextBudget budget)
     {
         List<Piece> pieces = [piece];
         foreach (IPreTokenizer preTokenizer in _parts.PreTokenizers)
         {
             List<Piece> split = [];
-            pieces.ForEach(p => preTokenizer.Split(p, split));
+            foreach (Piece part in pieces)
+            {
+                int before = split.Count;
+                preTokenizer.Split(part, split, budget);
+                for (int i = before; i < split.Count; i++)
+                {
+                    budget.Write(split[i].Text.Length);
+                }
+            }
+
             pieces = split;
         }
 

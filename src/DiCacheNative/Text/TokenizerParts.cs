@@ -6,9 +6,27 @@ internal sealed record TokenizerParts
     /// <summary>The most tokens that a file may ask to pad or cut to: beyond it a number is a mistake or an attack on the memory.</summary>
     public const int LongestText = 1 << 20;
 
+    /// <summary>Most tokens of a vocabulary; released ones have up to 262,144.</summary>
+    public const int MostTokens = 1 << 20;
+
+    /// <summary>Most merges.</summary>
+    public const int MostMerges = 1 << 20;
+
+    /// <summary>Most added tokens.</summary>
+    public const int MostAddedTokens = 1 << 16;
+
+    /// <summary>Longest token, in UTF-16 units; released ones have up to a few hundred.</summary>
+    public const int LongestToken = 1024;
+
+    /// <summary>Most normalizers, and most pre-tokenizers; released files have up to five.</summary>
+    public const int MostSteps = 64;
+
+    /// <summary>Most special tokens before and after a text.</summary>
+    public const int MostSpecial = 256;
+
     public List<AddedToken> AddedTokens { get; init; } = [];
 
-    public List<Func<string, string>> Normalizers { get; init; } = [];
+    public List<Func<string, TextBudget, string>> Normalizers { get; init; } = [];
 
     public List<IPreTokenizer> PreTokenizers { get; init; } = [];
 

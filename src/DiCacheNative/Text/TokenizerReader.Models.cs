@@ -7,6 +7,9 @@ namespace DiCacheNative.Text;
 /// <summary>Vocabularies and merges.</summary>
 internal static partial class TokenizerReader
 {
+    // Put around every character of every word; released files have "</w>".
+    private const int LongestAffix = 64;
+
     private static ITokenModel ReadModel(JsonField model)
     {
         // Files of early versions do not name the type.
@@ -23,10 +26,10 @@ internal static partial class TokenizerReader
     {
         JsonField vocabulary = model.Get("vocab");
         var tokens = new List<(string Token, double Score)>();
-        foreach (JsonField item in vocabulary.Items())
+        foreach (JsonField item in Limited(vocabulary, TokenizerParts.MostTokens))
         {
             tokens.Add(item.Value.ValueKind == JsonValueKind.Array && item.Value.GetArrayLength() == 2
-                && JsonField.TryText(item.Value[0]) is { } token
+                && JsonField.TryText(item.Value[0]) is { Length: <= TokenizerParts.LongestToken } token
                 && item.Value[1].ValueKind == JsonValueKind.Number && item.Value[1].TryGetDouble(out double score) && double.IsFinite(score)
                 ? (token, score)
                 : throw item.Error("a token and its score were expected"));
@@ -54,7 +57,12 @@ internal static partial class TokenizerReader
             model.Find("fuse_unk")?.Flag() ?? false,
             model.Find("byte_fallback")?.Flag() ?? false,
             model.Find("ignore_merges")?.Flag() ?? false);
-        IEnumerable<(string Left, string Right)> merges = model.Get("merges").Items().Select(ReadMerge);
+        IEnumerable<(string Left, string Right)> merges = Limited(model.Get("merges"), TokenizerParts.MostMerges).Select(ReadMerge);
+        if (options.ContinuingPrefix.Length + options.EndOfWordSuffix.Length > LongestAffix)
+        {
+            throw model.Error($"a prefix or suffix of tokens has more than {LongestAffix} characters");
+        }
+
         return MakeBpe(vocabulary, merges, options, model.Error);
     }
 
@@ -66,18 +74,17 @@ internal static partial class TokenizerReader
         }
 
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        try
+        foreach (JsonProperty token in vocabulary.Value.EnumerateObject())
         {
-            foreach (JsonProperty token in vocabulary.Value.EnumerateObject())
+            string name = token.Name;
+            if (ids.Count == TokenizerParts.MostTokens || name.Length > TokenizerParts.LongestToken)
             {
-                ids[token.Name] = token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out int id) && id is >= 0 and < int.MaxValue
-                    ? id
-                    : throw vocabulary.Error($"the id of '{token.Name}' should be a whole number from 0");
+                throw vocabulary.Error($"there are more than {TokenizerParts.MostTokens} tokens, or one of more than {TokenizerParts.LongestToken} characters");
             }
-        }
-        catch (InvalidOperationException)
-        {
-            throw vocabulary.Error("a token is not valid Unicode");
+
+            ids[name] = token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out int id) && id is >= 0 and < int.MaxValue
+                ? id
+                : throw vocabulary.Error($"the id of '{name}' should be a whole number from 0");
         }
 
         return ids;
@@ -134,14 +141,14 @@ internal static partial class TokenizerReader
 
         var spaces = new TextPattern(@"\s+");
         var words = new TextPattern(@"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+");
-        List<Func<string, string>> normalizers =
+        List<Func<string, TextBudget, string>> normalizers =
         [
-            t => UnicodeNormalization.Normalize(t, NormalForm.Nfc),
-            t => spaces.Replace(t, " "),
+            (t, _) => UnicodeNormalization.Normalize(t, NormalForm.Nfc),
+            (t, budget) => spaces.Replace(t, " ", budget),
         ];
         if (companions.Lowercase)
         {
-            normalizers.Add(Lowercase);
+            normalizers.Add((t, _) => Lowercase(t));
         }
 
         return (vocabularyFile, new TokenizerParts
@@ -159,6 +166,11 @@ internal static partial class TokenizerReader
     {
         byte[] text = InputFile.ReadAll(file, JsonFile.VocabularyBytes, "a list of merges");
         string[] lines = Encoding.UTF8.GetString(text).TrimStart('\uFEFF').ReplaceLineEndings("\n").Split('\n');
+        if (lines.Length > TokenizerParts.MostMerges)
+        {
+            throw new ModelFormatException(file, $"it has {lines.Length} lines, {TokenizerParts.MostMerges} are the most");
+        }
+
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].StartsWith("#version", StringComparison.Ordinal) || lines[i].Length == 0)

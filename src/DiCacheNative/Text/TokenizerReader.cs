@@ -40,17 +40,22 @@ internal static partial class TokenizerReader
     private static TokenizerParts ReadParts(JsonField root)
     {
         ITokenModel model = ReadModel(root.Get("model"));
-        List<AddedToken> added = [.. (root.Find("added_tokens")?.Items() ?? []).Select(ReadAddedToken)];
+        List<AddedToken> added = [.. Limited(root.Find("added_tokens"), TokenizerParts.MostAddedTokens).Select(ReadAddedToken)];
         (int[] before, int[] after) = root.Find("post_processor") is { } processor ? ReadPostProcessor(processor) : ([], []);
         var parts = new TokenizerParts
         {
             AddedTokens = added,
-            Normalizers = root.Find("normalizer") is { } normalizer ? [.. ReadNormalizers(normalizer)] : [],
-            PreTokenizers = root.Find("pre_tokenizer") is { } preTokenizer ? [.. ReadPreTokenizers(preTokenizer)] : [],
+            Normalizers = root.Find("normalizer") is { } normalizer ? Steps(normalizer, ReadNormalizers) : [],
+            PreTokenizers = root.Find("pre_tokenizer") is { } preTokenizer ? Steps(preTokenizer, ReadPreTokenizers) : [],
             Model = model,
             Before = before,
             After = after,
         };
+        if (Math.Max(before.Length, after.Length) > TokenizerParts.MostSpecial)
+        {
+            throw root.Error($"post_processor: it adds {before.Length + after.Length} tokens to every text");
+        }
+
         if (root.Find("truncation") is { } truncation)
         {
             int limit = truncation.Get("max_length").Integer(0, int.MaxValue);
@@ -81,6 +86,16 @@ internal static partial class TokenizerReader
         return parts;
     }
 
+    private static IEnumerable<JsonField> Limited(JsonField? list, int most) => list is not { } field ? []
+        : field.Value.ValueKind != JsonValueKind.Array || field.Value.GetArrayLength() <= most ? field.Items()
+        : throw field.Error($"it has {field.Value.GetArrayLength()} entries, {most} are the most");
+
+    private static List<T> Steps<T>(JsonField section, Func<JsonField, IEnumerable<T>> read)
+    {
+        List<T> steps = [.. read(section).Take(TokenizerParts.MostSteps + 1)];
+        return steps.Count <= TokenizerParts.MostSteps ? steps : throw section.Error($"it has more than {TokenizerParts.MostSteps} steps");
+    }
+
     private static int? ReadPaddedLength(JsonField strategy) => JsonField.TryText(strategy.Value) == "BatchLongest"
         ? null
         : strategy.Get("Fixed").Integer(0, TokenizerParts.LongestText);
@@ -95,9 +110,9 @@ internal static partial class TokenizerReader
     private static AddedToken ReadAddedToken(JsonField token)
     {
         string content = token.Get("content").Text();
-        if (content.Length == 0)
+        if (content.Length is 0 or > TokenizerParts.LongestToken)
         {
-            throw token.Error("an added token is empty");
+            throw token.Error($"an added token has {content.Length} characters, 1 to {TokenizerParts.LongestToken} are possible");
         }
 
         bool isSpecial = token.Find("special")?.Flag() ?? false;
@@ -110,7 +125,7 @@ internal static partial class TokenizerReader
             token.Find("normalized")?.Flag() ?? !isSpecial);
     }
 
-    private static IEnumerable<Func<string, string>> ReadNormalizers(JsonField normalizer)
+    private static IEnumerable<Func<string, TextBudget, string>> ReadNormalizers(JsonField normalizer)
     {
         string type = normalizer.Get("type").Text();
         switch (type)
@@ -118,26 +133,26 @@ internal static partial class TokenizerReader
             case "Sequence":
                 return normalizer.Get("normalizers").Items().SelectMany(ReadNormalizers);
             case "NFC":
-                return [t => UnicodeNormalization.Normalize(t, NormalForm.Nfc)];
+                return [(t, _) => UnicodeNormalization.Normalize(t, NormalForm.Nfc)];
             case "NFD":
-                return [t => UnicodeNormalization.Normalize(t, NormalForm.Nfd)];
+                return [(t, _) => UnicodeNormalization.Normalize(t, NormalForm.Nfd)];
             case "NFKC":
-                return [t => UnicodeNormalization.Normalize(t, NormalForm.Nfkc)];
+                return [(t, _) => UnicodeNormalization.Normalize(t, NormalForm.Nfkc)];
             case "NFKD":
-                return [t => UnicodeNormalization.Normalize(t, NormalForm.Nfkd)];
+                return [(t, _) => UnicodeNormalization.Normalize(t, NormalForm.Nfkd)];
             case "Lowercase":
-                return [Lowercase];
+                return [(t, _) => Lowercase(t)];
             case "Prepend":
                 string prefix = normalizer.Get("prepend").Text();
-                return [t => t.Length == 0 ? t : prefix + t];
+                return [(t, _) => t.Length == 0 ? t : prefix + t];
             case "Replace":
                 TextPattern pattern = ReadPattern(normalizer.Get("pattern"));
                 string content = normalizer.Get("content").Text();
-                return [t => pattern.Replace(t, content)];
+                return [(t, budget) => pattern.Replace(t, content, budget)];
             case "Strip":
                 bool left = normalizer.Find("strip_left")?.Flag() ?? true;
                 bool right = normalizer.Find("strip_right")?.Flag() ?? true;
-                return [t => left && right ? t.Trim() : left ? t.TrimStart() : right ? t.TrimEnd() : t];
+                return [(t, _) => left && right ? t.Trim() : left ? t.TrimStart() : right ? t.TrimEnd() : t];
             case "Precompiled":
                 return [new PrecompiledCharsMap(normalizer.Get("precompiled_charsmap")).Normalize];
             default:
@@ -168,7 +183,10 @@ internal static partial class TokenizerReader
     {
         if (pattern.Find("String") is { } text)
         {
-            return TextPattern.Literal(text.Text());
+            string literal = text.Text();
+            return literal.Length <= TokenizerParts.LongestToken
+                ? TextPattern.Literal(literal)
+                : throw text.Error($"it has {literal.Length} characters, {TokenizerParts.LongestToken} are the most");
         }
 
         JsonField regex = pattern.Get("Regex");
@@ -176,7 +194,7 @@ internal static partial class TokenizerReader
         {
             return new TextPattern(regex.Text());
         }
-        catch (System.Text.RegularExpressions.RegexParseException e)
+        catch (Exception e) when (e is ArgumentException or InsufficientExecutionStackException)
         {
             throw regex.Error($"the pattern cannot be used: {e.Message}");
         }
@@ -233,7 +251,7 @@ internal static partial class TokenizerReader
         {
             case "Sequence":
                 // Each wraps what the ones before it made.
-                return processor.Get("processors").Items().Select(ReadPostProcessor).Aggregate(
+                return Limited(processor.Get("processors"), TokenizerParts.MostSteps).Select(ReadPostProcessor).Aggregate(
                     (Before: Array.Empty<int>(), After: Array.Empty<int>()),
                     (inner, outer) => ([.. outer.Before, .. inner.Before], [.. inner.After, .. outer.After]));
             case "ByteLevel":
@@ -259,7 +277,7 @@ internal static partial class TokenizerReader
         List<int> after = [];
         bool seen = false;
         JsonField single = processor.Get("single");
-        foreach (JsonField item in single.Items())
+        foreach (JsonField item in Limited(single, TokenizerParts.MostSpecial))
         {
             if (item.Find("Sequence") is { } sequence)
             {
@@ -273,7 +291,7 @@ internal static partial class TokenizerReader
             }
 
             JsonField ids = processor.Get("special_tokens").Get(item.Get("SpecialToken").Get("id").Text()).Get("ids");
-            (seen ? after : before).AddRange(ids.Items().Select(i => i.Integer(0, int.MaxValue - 1)));
+            (seen ? after : before).AddRange(Limited(ids, TokenizerParts.MostSpecial).Select(i => i.Integer(0, int.MaxValue - 1)));
         }
 
         return seen ? ([.. before], [.. after]) : throw single.Error("the text does not stand in it");

@@ -11,7 +11,9 @@ internal sealed class UnigramModel : ITokenModel
     private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
     private readonly double[] _scores;
-    private readonly int _longest;
+
+    // Lengths of tokens, ascending.
+    private readonly int[] _lengths;
     private readonly int? _unknown;
     private readonly double _unknownScore;
     private readonly int[]? _bytes;
@@ -26,9 +28,9 @@ internal sealed class UnigramModel : ITokenModel
         {
             (string token, _scores[id]) = vocabulary[id];
             _ids[token] = id;
-            _longest = Math.Max(_longest, token.Length);
         }
 
+        _lengths = [.. _ids.Keys.Select(t => t.Length).Where(l => l > 0).Distinct().Order()];
         _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
         _unknown = unknown;
         _unknownScore = _scores.DefaultIfEmpty().Min() - UnknownPenalty;
@@ -42,7 +44,7 @@ internal sealed class UnigramModel : ITokenModel
     public int? Find(string token) => _ids.TryGetValue(token, out int id) ? id : null;
 
     /// <inheritdoc/>
-    public void Encode(string piece, List<int> ids)
+    public void Encode(string piece, List<int> ids, TextBudget budget)
     {
         var best = new (double Score, int Start, int Id)[piece.Length + 1];
         Array.Fill(best, (0, -1, -1));
@@ -50,9 +52,14 @@ internal sealed class UnigramModel : ITokenModel
         {
             int character = char.IsHighSurrogate(piece[start]) && start + 1 < piece.Length ? 2 : 1;
             bool known = false;
-            int limit = Math.Min(_longest, piece.Length - start);
-            for (int length = 1; length <= limit; length++)
+            budget.Check();
+            foreach (int length in _lengths)
             {
+                if (length > piece.Length - start)
+                {
+                    break;
+                }
+
                 if (_lookup.TryGetValue(piece.AsSpan(start, length), out int id))
                 {
                     Offer(best, start, start + length, _scores[id], id);
