@@ -88,6 +88,9 @@ internal sealed class OnnxSession : IDisposable
         }
     }
 
+    /// <summary>Whether an input or output is declared as a tensor of so many dimensions.</summary>
+    public static bool HasRank(NodeMetadata declared, int rank) => declared.IsTensor && declared.Dimensions.Length == rank;
+
     /// <summary>An integer input in the type the graph wants (int64 or int32).</summary>
     public OrtValue Integers(string name, int[] values, long[] shape) => Inputs[name].ElementDataType switch
     {
@@ -110,6 +113,11 @@ internal sealed class OnnxSession : IDisposable
 
     private (long[] Shape, float[] Values) Read(OrtValue value)
     {
+        if (!value.IsTensor)
+        {
+            throw new ModelFormatException(Path, $"an output is a {value.OnnxType}, a tensor is needed");
+        }
+
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
         float[] values = info.ElementDataType switch
         {

@@ -26,9 +26,14 @@ public sealed class OnnxTextEncoder : ITextEncoder
     private OnnxTextEncoder(OnnxSession session, bool maskPadding)
     {
         (_session, _maskPadding) = (session, maskPadding);
-        if (!session.Inputs.TryGetValue(Ids, out NodeMetadata? ids) || ids.Dimensions.Length != 2)
+        if (!session.Inputs.TryGetValue(Ids, out NodeMetadata? ids) || !OnnxSession.HasRank(ids, 2))
         {
             throw new ModelFormatException(session.Path, $"this is no text encoder: it has no input '{Ids}' of two dimensions");
+        }
+
+        if (session.Inputs.TryGetValue(Mask, out NodeMetadata? mask) && !OnnxSession.HasRank(mask, 2))
+        {
+            throw new ModelFormatException(session.Path, $"input '{Mask}' should have two dimensions, as '{Ids}' has");
         }
 
         if (session.Inputs.Keys.FirstOrDefault(n => n is not Ids and not Mask) is { } unknown)
@@ -87,10 +92,8 @@ public sealed class OnnxTextEncoder : ITextEncoder
 
             string[] names = [.. new[] { _hidden, _pooled }.OfType<string>()];
             (long[] Shape, float[] Values)[] results = _session.Run(inputs, names, cancellationToken);
-            (long[] Shape, float[] Values) hidden = _hidden is null ? ([texts.Count, tokens, 0], []) : results[0];
-            (long[] Shape, float[] Values) pooled = _pooled is null ? ([texts.Count, 0], []) : results[^1];
-            Require(_hidden, hidden.Shape, [texts.Count, tokens, hidden.Shape[^1]]);
-            Require(_pooled, pooled.Shape, [texts.Count, pooled.Shape[^1]]);
+            (long[] Shape, float[] Values) hidden = _hidden is null ? ([texts.Count, tokens, 0], []) : Checked(_hidden, results[0], texts.Count, tokens);
+            (long[] Shape, float[] Values) pooled = _pooled is null ? ([texts.Count, 0], []) : Checked(_pooled, results[^1], texts.Count);
             return new TextFeatures
             {
                 Batch = texts.Count,
@@ -136,16 +139,15 @@ public sealed class OnnxTextEncoder : ITextEncoder
 
     private string? FindOutput(int rank, params string[] names)
     {
-        string[] candidates = [.. _session.OutputNames.Where(n => _session.Outputs[n] is { IsTensor: true } o && o.Dimensions.Length == rank)];
+        string[] candidates = [.. _session.OutputNames.Where(n => OnnxSession.HasRank(_session.Outputs[n], rank))];
         return names.FirstOrDefault(candidates.Contains) ?? (candidates.Length == 1 ? candidates[0] : null);
     }
 
-    private void Require(string? name, long[] shape, long[] wanted)
+    // A graph may give another number of dimensions than it declares, so the number is compared first. The last one is the width.
+    private (long[] Shape, float[] Values) Checked(string name, (long[] Shape, float[] Values) output, params ReadOnlySpan<long> leading)
     {
-        if (!shape.AsSpan().SequenceEqual(wanted))
-        {
-            throw new ModelFormatException(
-                _session.Path, $"output '{name}' is [{string.Join(", ", shape)}] where [{string.Join(", ", wanted)}] was expected");
-        }
+        bool fits = output.Shape.Length == leading.Length + 1 && output.Shape.AsSpan(0, leading.Length).SequenceEqual(leading) && output.Shape[^1] > 0;
+        return fits ? output : throw new ModelFormatException(
+            _session.Path, $"output '{name}' is [{string.Join(", ", output.Shape)}] where [{string.Join(", ", leading.ToArray())}, width] was expected");
     }
 }

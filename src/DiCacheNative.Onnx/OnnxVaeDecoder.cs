@@ -17,7 +17,7 @@ public sealed class OnnxVaeDecoder : IVaeDecoder
         _session = session;
         string[] inputs = [.. session.Inputs.Keys];
         if (inputs.Length != 1 || session.OutputNames.Count != 1
-            || session.Inputs[inputs[0]].Dimensions.Length != 4 || session.Outputs[session.OutputNames[0]].Dimensions.Length != 4)
+            || !OnnxSession.HasRank(session.Inputs[inputs[0]], 4) || !OnnxSession.HasRank(session.Outputs[session.OutputNames[0]], 4))
         {
             throw new ModelFormatException(
                 session.Path, "this is no image decoder: it should have one input [B, C, h, w] and one output [B, 3, H, W]");
@@ -67,7 +67,7 @@ public sealed class OnnxVaeDecoder : IVaeDecoder
 
         using OrtValue input = _session.Floats(_input, latent, [batch, channels, height, width]);
         (long[] shape, float[] values) = _session.Run(new Dictionary<string, OrtValue> { [_input] = input }, [_output], cancellationToken)[0];
-        if (shape[0] != batch || shape[1] != 3)
+        if (shape is not [_, 3, > 0, > 0] || shape[0] != batch)
         {
             throw new ModelFormatException(_session.Path, $"its output is [{string.Join(", ", shape)}] where [{batch}, 3, H, W] was expected");
         }

@@ -25,7 +25,7 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
         (_session, _tiling) = (session, tiling);
         string[] inputs = [.. session.Inputs.Keys];
         if (inputs.Length != 1 || session.OutputNames.Count != 1
-            || session.Inputs[inputs[0]].Dimensions.Length != 5 || session.Outputs[session.OutputNames[0]].Dimensions.Length != 5)
+            || !OnnxSession.HasRank(session.Inputs[inputs[0]], 5) || !OnnxSession.HasRank(session.Outputs[session.OutputNames[0]], 5))
         {
             throw new ModelFormatException(
                 session.Path, "this is no video decoder: it should have one input [B, C, f, h, w] and one output [B, 3, F, H, W]");
@@ -66,7 +66,7 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
     public ImagePlanes Decode(float[] latent, LatentSize size, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(latent);
-        bool empty = size.Frames < 1 || size.Height < 1 || size.Width < 1;
+        bool empty = size.Frames < 1 || size.Height < 1 || size.Width < 1 || (long)size.Frames * size.Height > latent.Length / size.Width;
         int channels = empty ? 0 : latent.Length / size.Positions;
         if (empty || channels == 0 || channels * size.Positions != latent.Length || channels != (LatentChannels ?? channels))
         {
@@ -75,11 +75,17 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
         }
 
         LatentSize video = new((TimeScale * (size.Frames - 1)) + 1, SpaceScale * size.Height, SpaceScale * size.Width);
+        long values = 3L * video.Frames * video.Height * video.Width;
+        if (values > Array.MaxLength)
+        {
+            throw new ShapeException($"a video of {video} has {values:N0} values, more than an array can hold");
+        }
+
         (LatentSize tile, LatentSize overlap) = (_tiling.Tile, _tiling.Overlap);
         (int Start, int Count)[] frames = Split(size.Frames, tile.Frames, overlap.Frames);
         (int Start, int Count)[] rows = Split(size.Height, tile.Height, overlap.Height);
         (int Start, int Count)[] columns = Split(size.Width, tile.Width, overlap.Width);
-        float[] result = new float[3L * video.Positions];
+        float[] result = new float[values];
 
         // Neighbours share 4 (o - 1) + 1 frames: the first latent frame of a tile gives one frame, like that of the whole video.
         Ramp[] time = Ramp.Along(frames, TimeScale, (TimeScale * (overlap.Frames - 1)) + 1, last: 1);

@@ -21,7 +21,9 @@ public readonly record struct LatentSize(int Frames, int Height, int Width)
             throw new ArgumentException($"a video of {frames} frames of {width}x{height} is not possible: frames must be 4 n + 1, width and height multiples of 16");
         }
 
-        return new LatentSize(((frames - 1) / 4) + 1, height / 8, width / 8);
+        LatentSize size = new(((frames - 1) / 4) + 1, height / 8, width / 8);
+        return (long)size.Frames * size.Height <= int.MaxValue / size.Width ? size : throw new ArgumentException(
+            $"a video of {frames} frames of {width}x{height} is not possible: its latents are more than {int.MaxValue}");
     }
 
     /// <summary>The grid of patches pt x ph x pw.</summary>

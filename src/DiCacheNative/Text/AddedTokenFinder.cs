@@ -19,8 +19,7 @@ internal sealed class AddedTokenFinder
         int last = 0;
         for (int i = 0; i < text.Length;)
         {
-            budget.Check();
-            if (Match(text, i) is not { } token)
+            if (Match(text, i, budget) is not { } token)
             {
                 i++;
                 continue;
@@ -59,9 +58,16 @@ internal sealed class AddedTokenFinder
         }
     }
 
-    private AddedToken? Match(string text, int start) => _byFirst.TryGetValue(text[start], out AddedToken[]? tokens)
-        ? Array.Find(tokens, t => string.CompareOrdinal(text, start, t.Content, 0, t.Content.Length) == 0)
-        : null;
+    private AddedToken? Match(string text, int start, TextBudget budget)
+    {
+        if (!_byFirst.TryGetValue(text[start], out AddedToken[]? tokens))
+        {
+            return null;
+        }
+
+        budget.Work(tokens.Length);
+        return Array.Find(tokens, t => string.CompareOrdinal(text, start, t.Content, 0, t.Content.Length) == 0);
+    }
 
     // The meaning of \w in a regular expression, for the character that holds a position.
     private static bool IsWord(string text, int index)

@@ -35,16 +35,17 @@ internal sealed class BpeModel : ITokenModel
         }
 
         List<int> symbols = Characters(piece, budget);
-        Merge(symbols, ids, budget);
+        Merge(symbols, ids);
     }
 
     private List<int> Characters(string piece, TextBudget budget)
     {
         var symbols = new List<int>(piece.Length);
         bool afterUnknown = false;
+        int prefixAndSuffix = 1 + _options.ContinuingPrefix.Length + _options.EndOfWordSuffix.Length;
         for (int start = 0; start < piece.Length;)
         {
-            budget.Check();
+            budget.Work(prefixAndSuffix);
             int end = start + (char.IsHighSurrogate(piece[start]) && start + 1 < piece.Length ? 2 : 1);
             string prefix = start == 0 ? "" : _options.ContinuingPrefix;
             string suffix = end < piece.Length ? "" : _options.EndOfWordSuffix;
@@ -76,7 +77,7 @@ internal sealed class BpeModel : ITokenModel
 
     // Merges by a queue ordered by rank, then place; the symbols are a linked list over the array, so that a long word costs
     // n log n and not n squared. A queued pair may be gone when its turn comes: it is checked again.
-    private void Merge(List<int> symbols, List<int> ids, TextBudget budget)
+    private void Merge(List<int> symbols, List<int> ids)
     {
         int count = symbols.Count;
         int[] previous = new int[count];
@@ -91,7 +92,6 @@ internal sealed class BpeModel : ITokenModel
 
         while (queue.TryDequeue(out (int Left, int Id) pair, out _))
         {
-            budget.Check();
             int left = pair.Left;
             int right = gone[left] ? -1 : next[left];
             if (right < 0 || !_merges.TryGetValue((symbols[left], symbols[right]), out (int Rank, int Id) merge) || merge.Id != pair.Id)

@@ -12,18 +12,19 @@ namespace DiCacheNative.Text;
 internal sealed class PatternAlphabet
 {
     private const int Plane = 0x10000;
+    private const int LastCharacter = 0x10FFFF;
     private const int Categories = (int)UnicodeCategory.OtherNotAssigned + 1;
 
     // Stand-ins are taken from above Latin-1, whose characters expressions name without saying so (case, escapes).
     private const int LowestStandIn = 0x100;
 
-    // Units of the basic plane by category, the highest first.
-    private static readonly Lazy<char[][]> s_byCategory = new(ListCategories);
+    // Units of the basic plane by category, the highest first; and which categories there are beyond it.
+    private static readonly Lazy<(char[][] BasicPlane, bool[] Beyond)> s_categories = new(ListCategories);
 
-    // Where a run of characters begins that the expression treats alike, ascending; the first is 0x10000.
+    // Where runs of characters begin that the expression treats alike, ascending; the first is 0x10000.
     private readonly int[] _starts;
 
-    // [run, category]; 0 where there is none.
+    // [1 + run, category]; [0, category] for characters of the basic plane. 0 where there is none.
     private readonly char[,] _standIns;
 
     // Stand-ins that the expression now names: the characters they are have to be shown as others.
@@ -39,17 +40,14 @@ internal sealed class PatternAlphabet
         }
 
         _starts = [.. starts];
-        _standIns = new char[_starts.Length, Categories];
+        _standIns = new char[1 + _starts.Length, Categories];
         for (int category = 0; category < Categories; category++)
         {
+            char[] candidates = s_categories.Value.BasicPlane[category];
             int run = 0;
-            foreach (char c in s_byCategory.Value[category])
+            for (int i = 0; i < candidates.Length && run <= _starts.Length && s_categories.Value.Beyond[category]; i++)
             {
-                if (run == _starts.Length)
-                {
-                    break;
-                }
-
+                char c = candidates[i];
                 if (!basic.Exists(r => c >= r.First && c <= r.Last))
                 {
                     _standIns[run++, category] = c;
@@ -89,8 +87,8 @@ internal sealed class PatternAlphabet
             return (char)rune.Value;
         }
 
-        int run = rune.IsBmp ? 0 : Array.BinarySearch(_starts, rune.Value);
-        char standIn = _standIns[run < 0 ? ~run - 1 : run, (int)Rune.GetUnicodeCategory(rune)];
+        int run = rune.IsBmp ? -1 : Array.BinarySearch(_starts, rune.Value);
+        char standIn = _standIns[rune.IsBmp ? 0 : run < 0 ? ~run : run + 1, (int)Rune.GetUnicodeCategory(rune)];
         return standIn == 0 ? null : standIn;
     }
 
@@ -112,7 +110,7 @@ internal sealed class PatternAlphabet
             for (int category = 0; category < Categories; category++)
             {
                 // Outside of brackets there is one character, of one category.
-                char standIn = _standIns[run, category];
+                char standIn = _standIns[1 + run, category];
                 if (standIn != 0 && (part.IsRange || category == (int)CharUnicodeInfo.GetUnicodeCategory(part.First)))
                 {
                     text.Append(CultureInfo.InvariantCulture, $"\\u{(int)standIn:X4}");
@@ -196,7 +194,7 @@ internal sealed class PatternAlphabet
     private static int? Hex(string text, int at, int digits) => at + digits <= text.Length
         && int.TryParse(text.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) ? value : null;
 
-    private static char[][] ListCategories()
+    private static (char[][] BasicPlane, bool[] Beyond) ListCategories()
     {
         List<char>[] lists = [.. Enumerable.Range(0, Categories).Select(_ => new List<char>())];
         for (int c = Plane - 3; c >= LowestStandIn; c--)
@@ -204,8 +202,13 @@ internal sealed class PatternAlphabet
             lists[(int)CharUnicodeInfo.GetUnicodeCategory(c)].Add((char)c);
         }
 
-        lists[(int)UnicodeCategory.Surrogate].Clear();
-        return [.. lists.Select(l => l.ToArray())];
+        bool[] beyond = new bool[Categories];
+        for (int c = Plane; c <= LastCharacter; c++)
+        {
+            beyond[(int)CharUnicodeInfo.GetUnicodeCategory(c)] = true;
+        }
+
+        return ([.. lists.Select(l => l.ToArray())], beyond);
     }
 
     /// <summary>A piece of an expression.</summary>

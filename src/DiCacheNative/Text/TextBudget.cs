@@ -5,7 +5,8 @@ namespace DiCacheNative.Text;
 
 /// <summary>
 /// What one text may cost on its way through a tokenizer. Patterns, replacements and vocabularies come with a model file: none of them may
-/// hang the program or fill its memory. Real texts need milliseconds and a few times their own length.
+/// hang the program or fill its memory. What is ours is counted, so that a busy machine changes nothing; a regular expression can only be
+/// timed. Real texts need a few milliseconds and a few times their own length.
 /// </summary>
 /// <param name="file">The tokenizer's file, for the message.</param>
 internal sealed class TextBudget(string file)
@@ -13,38 +14,29 @@ internal sealed class TextBudget(string file)
     /// <summary>Longest text that is taken, in UTF-16 units.</summary>
     public const int LongestText = 1 << 20;
 
-    /// <summary>One match of one pattern may take this long; together with <see cref="Limit"/> no text takes two seconds.</summary>
+    /// <summary>One match of one expression may take this long.</summary>
     public static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(0.75);
+
+    // Together with one more match it is less than two seconds.
+    private static readonly TimeSpan s_matchesLimit = TimeSpan.FromSeconds(1);
 
     // Units written by all steps together.
     private const long MostUnits = 1 << 24;
 
-    // The clock is read once in this many questions.
-    private const int Interval = 64;
+    // Characters looked at by all steps together: a fraction of a second.
+    private const long MostWork = 1 << 28;
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+    private long _units, _work;
+    private TimeSpan _matching;
 
-    private readonly long _start = Stopwatch.GetTimestamp();
-    private long _units;
-    private int _asked;
-
-    /// <summary>Asks for time; cheap enough for every character.</summary>
-    /// <exception cref="ModelFormatException">It is used up.</exception>
-    public void Check()
+    /// <summary>Counts what a step has looked at.</summary>
+    /// <exception cref="ModelFormatException">All steps together have looked at too much.</exception>
+    public void Work(long characters)
     {
-        if (++_asked % Interval == 0)
+        _work += characters;
+        if (_work > MostWork)
         {
-            CheckNow();
-        }
-    }
-
-    /// <summary>Asks for time and reads the clock.</summary>
-    /// <exception cref="ModelFormatException">It is used up.</exception>
-    public void CheckNow()
-    {
-        if (Stopwatch.GetElapsedTime(_start) > Limit)
-        {
-            throw new ModelFormatException(file, $"its rules take longer than {Limit.TotalSeconds:0} s on this text: they are damaged or not meant for use");
+            throw Exceeded($"look at more than {MostWork} characters for this text");
         }
     }
 
@@ -52,13 +44,27 @@ internal sealed class TextBudget(string file)
     /// <exception cref="ModelFormatException">All steps together have written too much.</exception>
     public void Write(int units)
     {
-        Check();
         _units += units;
         if (_units > MostUnits)
         {
-            throw new ModelFormatException(file, $"its rules make more than {MostUnits} characters of this text: they are damaged or not meant for use");
+            throw Exceeded($"make more than {MostUnits} characters of this text");
         }
     }
+
+    /// <summary>Asks whether there is time for another match, in a run of matches that began at a time.</summary>
+    /// <param name="start">Time stamp.</param>
+    /// <exception cref="ModelFormatException">All matches together have taken too long.</exception>
+    public void CheckMatching(long start)
+    {
+        if (_matching + Stopwatch.GetElapsedTime(start) > s_matchesLimit)
+        {
+            throw Exceeded($"need more than {s_matchesLimit.TotalSeconds:0} s to match their patterns in this text");
+        }
+    }
+
+    /// <summary>Counts a run of matches that has ended.</summary>
+    /// <param name="start">Time stamp of its begin.</param>
+    public void EndMatching(long start) => _matching += Stopwatch.GetElapsedTime(start);
 
     /// <summary>The error for a pattern that ran out of <see cref="MatchLimit"/>.</summary>
     public ModelFormatException TooSlow(RegexMatchTimeoutException e) => new(file, $"the pattern {e.Pattern} takes too long on this text", e);
@@ -66,4 +72,6 @@ internal sealed class TextBudget(string file)
     /// <summary>The error for a character that a pattern cannot be asked about.</summary>
     public ModelFormatException Indistinct(int character) =>
         new(file, $"a pattern of it names so many characters that U+{character:X4} cannot be told from them");
+
+    private ModelFormatException Exceeded(string what) => new(file, $"its rules {what}: they are damaged or not meant for use");
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -18,6 +19,9 @@ internal sealed class TextPattern
 {
     /// <summary>Longest expression that is read; released ones have at most a few hundred units.</summary>
     public const int LongestPattern = 4096;
+
+    // One match may be slow, so few of them.
+    private const int MatchesBetweenChecks = 8;
 
     private readonly PatternAlphabet _alphabet;
     private readonly Regex _regex;
@@ -100,8 +104,9 @@ internal sealed class TextPattern
     {
         var parts = new List<(int Start, int End, bool IsMatch)>();
         (string projected, int[]? origin) = Project(text, budget);
-        int last = 0;
-        budget.CheckNow();
+        int last = 0, matches = 0;
+        long time = Stopwatch.GetTimestamp();
+        budget.CheckMatching(time);
         try
         {
             foreach (ValueMatch match in _regex.EnumerateMatches(projected))
@@ -115,13 +120,18 @@ internal sealed class TextPattern
 
                 parts.Add((start, end, true));
                 last = end;
-                budget.Check();
+                if (++matches % MatchesBetweenChecks == 0)
+                {
+                    budget.CheckMatching(time);
+                }
             }
         }
         catch (RegexMatchTimeoutException e)
         {
             throw budget.TooSlow(e);
         }
+
+        budget.EndMatching(time);
 
         if (last < text.Length)
         {

@@ -129,7 +129,6 @@ public sealed class Tokenizer
     {
         foreach (Func<string, TextBudget, string> normalize in _parts.Normalizers)
         {
-            budget.CheckNow();
             text = normalize(text, budget);
             budget.Write(text.Length);
         }

@@ -52,7 +52,6 @@ internal sealed class UnigramModel : ITokenModel
         {
             int character = char.IsHighSurrogate(piece[start]) && start + 1 < piece.Length ? 2 : 1;
             bool known = false;
-            budget.Check();
             foreach (int length in _lengths)
             {
                 if (length > piece.Length - start)
@@ -60,9 +59,10 @@ internal sealed class UnigramModel : ITokenModel
                     break;
                 }
 
+                budget.Work(length);
                 if (_lookup.TryGetValue(piece.AsSpan(start, length), out int id))
                 {
-                    Offer(best, start, start + length, _scores[id], id);
+                    Offer(best, start, start + length, _scores[id], id == _unknown ? -1 : id);
                     known |= length == character;
                 }
             }
@@ -118,6 +118,13 @@ internal sealed class UnigramModel : ITokenModel
     // In reverse order, as everything that Collect adds.
     private void AddUnknown(ReadOnlySpan<char> text, List<int> ids)
     {
+        // The text of a run may be a token, such as that for unknown characters itself.
+        if (_lookup.TryGetValue(text, out int id))
+        {
+            ids.Add(id);
+            return;
+        }
+
         byte[] bytes = new byte[Encoding.UTF8.GetByteCount(text)];
         Encoding.UTF8.GetBytes(text, bytes);
         if (_bytes is not null && bytes.All(b => _bytes[b] >= 0))
