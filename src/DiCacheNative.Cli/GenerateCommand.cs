@@ -151,6 +151,10 @@ internal sealed class GenerateCommand
         return CommandLine.Ok;
     }
 
+    // By the folder of the encoder.
+    private static JsonObject Tokens(GenerationResult generated, Func<PromptTokens, int> count) =>
+        new(generated.PromptTokens.Select(p => KeyValuePair.Create(p.Encoder, (JsonNode?)count(p))));
+
     private void Report(ParseResult result, Engine engine, GenerationResult generated, IReadOnlyList<string> outputs, double fps, bool json)
     {
         Image image = generated.Images[0];
@@ -171,6 +175,8 @@ internal sealed class GenerateCommand
                 ["fps"] = fps,
                 ["seed"] = generated.Seed,
                 ["steps"] = steps,
+                ["prompt_tokens"] = Tokens(generated, p => p.Given),
+                ["prompt_tokens_used"] = Tokens(generated, p => p.Used),
                 ["backend"] = engine.Backend.Name,
                 ["cache"] = new JsonObject
                 {

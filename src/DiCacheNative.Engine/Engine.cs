@@ -21,7 +21,6 @@ public sealed class Engine : IDisposable, IAsyncDisposable
 {
     private readonly double _loadMilliseconds;
     private readonly RunningWork _running;
-    private int _generations;
 
     private Engine(IBackend backend, IPipeline pipeline, double loadMilliseconds)
     {
@@ -82,8 +81,7 @@ public sealed class Engine : IDisposable, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         RunningWork.Work work = _running.Enter(cancellationToken);
-        double load = Interlocked.Increment(ref _generations) == 1 ? _loadMilliseconds : 0;
-        return RunAsync(work, token => Pipeline.Generate(request, load, progress, token));
+        return RunAsync(work, token => Pipeline.Generate(request, _loadMilliseconds, progress, token));
     }
 
     /// <summary>

@@ -15,12 +15,13 @@ namespace DiCacheNative;
 /// <summary>Text to image with FLUX.1: two text encoders, transformer, flow-match Euler, VAE decoder.</summary>
 public sealed class FluxPipeline : IPipeline
 {
-    // FLUX cuts latents into 2x2 patches before the transformer sees them.
-    private const int Patch = 2;
-
     // Lengths of CLIP-L and of T5 in FLUX.1-dev, for graphs and tokenizer files that leave it open.
     private const int PooledTokens = 77;
     private const int StatesTokens = 512;
+
+    // Folders of the encoders.
+    private const string PooledEncoder = "text_encoder";
+    private const string StatesEncoder = "text_encoder_2";
 
     private const int DefaultSteps = 30;
     private const float DefaultGuidance = 3.5f;
@@ -31,15 +32,16 @@ public sealed class FluxPipeline : IPipeline
     private readonly ITextEncoder _statesEncoder;
     private readonly IVaeDecoder _decoder;
     private readonly FluxPipelineConfig _config;
+    private readonly KnownWords? _words;
     private readonly Action<string>? _log;
     private readonly RunningWork _running;
 
     private FluxPipeline(
         FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
-        IVaeDecoder decoder, Action<string>? log)
+        IVaeDecoder decoder, KnownWords? words, Action<string>? log)
     {
         Transformer = transformer;
-        (_config, _log) = (config, log);
+        (_config, _words, _log) = (config, words, log);
         (_pooledTokenizer, _pooledEncoder) = pooled;
         (_statesTokenizer, _statesEncoder) = states;
         _decoder = decoder;
@@ -83,20 +85,15 @@ public sealed class FluxPipeline : IPipeline
         {
             string Onnx(string part) => Path.Combine(folder, part, "model.onnx");
             Tokenizer pooledTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer")), statesTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer_2"));
-            OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx("text_encoder"), threads, maskPadding: false));
-            OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx("text_encoder_2"), threads, maskPadding: false));
+            OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx(PooledEncoder), threads, maskPadding: false));
+            OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx(StatesEncoder), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
-            FluxModel transformer = Keep(FluxModel.Load(backend, options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer"), options.Log));
-            if (transformer.Config.InChannels != Patch * Patch * config.LatentChannels || (decoder.LatentChannels ?? config.LatentChannels) != config.LatentChannels)
-            {
-                throw new ModelFormatException(
-                    $"the VAE of {folder} has latents of {config.LatentChannels} channels, its decoder takes {decoder.LatentChannels ?? config.LatentChannels}, "
-                    + $"and the transformer takes patches of {transformer.Config.InChannels} values: they are not of one model");
-            }
-
+            string file = options.DiffusionModel ?? located.Transformer ?? Path.Combine(folder, "transformer");
+            FluxModel transformer = Keep(FluxModel.Load(backend, file, options.Log));
+            config.RequireOneModel(transformer.Config.InChannels, decoder.LatentChannels, folder);
             pooledTokenizer.RequireRoom(pooled.SequenceLength ?? pooledTokenizer.MaxLength ?? PooledTokens);
             statesTokenizer.RequireRoom(states.SequenceLength ?? statesTokenizer.MaxLength ?? StatesTokens);
-            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, options.Log);
+            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, KnownWords.Read(folder), options.Log);
         }
         catch
         {
@@ -118,12 +115,11 @@ public sealed class FluxPipeline : IPipeline
     /// <exception cref="ModelFormatException">The encoders do not fit the transformer.</exception>
     /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
     public (float[] Pooled, float[] States, int Tokens) EncodePrompt(string prompt, CancellationToken cancellationToken = default) =>
-        _running.Run(token => Encode(prompt, token), cancellationToken);
+        _running.Run(token => Encode(Tokenize(prompt), token), cancellationToken);
 
-    private (float[] Pooled, float[] States, int Tokens) Encode(string prompt, CancellationToken cancellationToken)
+    private (float[] Pooled, float[] States, int Tokens) Encode((TokenizedText Pooled, TokenizedText States) ids, CancellationToken cancellationToken)
     {
-        (TokenizedText pooledIds, TokenizedText statesIds) = Tokenize(prompt);
-        TextFeatures pooled = _pooledEncoder.Encode([pooledIds], cancellationToken), states = _statesEncoder.Encode([statesIds], cancellationToken);
+        TextFeatures pooled = _pooledEncoder.Encode([ids.Pooled], cancellationToken), states = _statesEncoder.Encode([ids.States], cancellationToken);
         FluxConfig config = Transformer.Config;
         if (pooled.PooledWidth != config.PooledDim || states.Width != config.JointDim)
         {
@@ -154,8 +150,18 @@ public sealed class FluxPipeline : IPipeline
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         long start = Stopwatch.GetTimestamp();
         int branches = cfg == 1f ? 1 : 2;
+        (TokenizedText Pooled, TokenizedText States)[] ids = new (TokenizedText, TokenizedText)[branches];
+        for (int i = 0; i < branches; i++)
+        {
+            (string what, string prompt) = i == 0 ? ("prompt", request.Prompt) : ("negative prompt", request.NegativePrompt!);
+            ids[i] = Tokenize(prompt);
+            notes.AddCut(what, PooledEncoder, prompt, _pooledTokenizer, ids[i].Pooled);
+            notes.AddCut(what, StatesEncoder, prompt, _statesTokenizer, ids[i].States);
+            notes.Add(_words?.Problem(prompt));
+        }
+
         (float[] Pooled, float[] States, int Tokens)[] prompts =
-            [.. Enumerable.Range(0, branches).Select(i => EncodePrompt(i == 0 ? request.Prompt : request.NegativePrompt!, cancellationToken))];
+            [.. ids.Select(i => Encode(i, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
@@ -189,12 +195,13 @@ public sealed class FluxPipeline : IPipeline
             Latents = latents,
             Request = request,
             Notes = notes.All,
+            PromptTokens = [Counted(PooledEncoder, ids[0].Pooled), Counted(StatesEncoder, ids[0].States)],
             Cache = session.Stats,
             Trace = [.. session.Trace],
             CacheBytes = session.CacheBytes,
             Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
             Times = new GenerationTimes(
-                loadMilliseconds, textMs, denoiseMs, vaeMs, loadMilliseconds + Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+                loadMilliseconds, textMs, denoiseMs, vaeMs, Stopwatch.GetElapsedTime(start).TotalMilliseconds),
         };
     }
 
@@ -232,7 +239,8 @@ public sealed class FluxPipeline : IPipeline
             }
         }
 
-        return _running.Run(token => _decoder.Decode(planes, batch, gridHeight * Patch, gridWidth * Patch, token), cancellationToken);
+        const int patch = FluxPipelineConfig.Patch;
+        return _running.Run(token => _decoder.Decode(planes, batch, gridHeight * patch, gridWidth * patch, token), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -248,6 +256,8 @@ public sealed class FluxPipeline : IPipeline
         _decoder.Dispose();
         Transformer.Dispose();
     }
+
+    private static PromptTokens Counted(string encoder, TokenizedText ids) => new(encoder, ids.GivenCount, ids.TokenCount);
 
     private static float[] Repeat(float[] values, int times)
     {

@@ -14,39 +14,57 @@ namespace DiCacheNative;
 internal sealed record FluxPipelineConfig(
     SchedulerConfig Scheduler, int LatentChannels, int TokenPixels, int DefaultSize, bool DecoderScales, float ScalingFactor, float ShiftFactor)
 {
+    /// <summary>FLUX cuts latents into 2x2 patches before the transformer sees them.</summary>
+    public const int Patch = 2;
+
     /// <summary>Reads a pipeline folder.</summary>
+    /// <exception cref="ModelFormatException">A file is missing or broken, a value impossible, or the schedule one that FLUX is not sampled with.</exception>
     public static FluxPipelineConfig Read(string folder)
     {
-        string index = Path.Combine(folder, "model_index.json");
-        string name = ModelJson.Read(index).String("_class_name", "(none)");
-        if (name != "FluxPipeline")
+        string schedule = Path.Combine(folder, "scheduler", "scheduler_config.json"), path = Path.Combine(folder, "vae", "config.json");
+        SchedulerConfig scheduler = SchedulerConfig.Read(schedule);
+        if (scheduler.Method is not (null or SamplingMethod.Euler))
         {
-            throw new ModelFormatException($"{index} describes a {name}; this version runs FluxPipeline");
+            throw new ModelFormatException(schedule, $"\"_class_name\" is {scheduler.ClassName}; FLUX is sampled with FlowMatchEulerDiscreteScheduler and no other");
         }
 
-        string path = Path.Combine(folder, "vae", "config.json");
         ModelJson vae = ModelJson.Read(path);
-        int levels = vae.Integers("block_out_channels", [128, 256, 512, 512]).Count;
-        int factor = vae.Integer("downscale_factor", levels is >= 1 and <= 7 ? 1 << (levels - 1) : 0);
-        Require(factor is >= 1 and <= 64, $"a downscale factor of {factor} is impossible");
-        FluxPipelineConfig config = new(
-            SchedulerConfig.Read(Path.Combine(folder, "scheduler", "scheduler_config.json")), vae.Integer("latent_channels", 16), 2 * factor,
-            vae.Integer("sample_size", 1024), vae.Boolean("onnx_includes_scaling", false), (float)vae.Number("scaling_factor", 0.3611), (float)vae.Number("shift_factor", 0.1159));
-        Require(config.LatentChannels is >= 1 and <= 4096, $"latent_channels is {config.LatentChannels}, which is impossible");
-        Require(
-            config.DefaultSize is >= 1 and <= RequestRules.LargestSide && config.DefaultSize % config.TokenPixels == 0,
-            $"sample_size is {config.DefaultSize}, which is no multiple of {config.TokenPixels} from {config.TokenPixels} to {RequestRules.LargestSide}");
-        Require(
-            float.IsNormal(config.ScalingFactor) && float.IsFinite(config.ShiftFactor),
-            $"scaling_factor {config.ScalingFactor} and shift_factor {config.ShiftFactor} cannot be undone");
-        return config;
-
-        void Require(bool condition, string what)
+        void Require(bool condition, string problem)
         {
             if (!condition)
             {
-                throw new ModelFormatException(path, what);
+                throw new ModelFormatException(path, problem);
             }
+        }
+
+        int levels = vae.Integers("block_out_channels", [128, 256, 512, 512]).Count;
+        Require(levels is >= 1 and <= 7, $"\"block_out_channels\" has {levels} entries, where 1 to 7 are possible");
+        int factor = vae.Integer("downscale_factor", 1 << (levels - 1)), channels = vae.Integer("latent_channels", 16), size = vae.Integer("sample_size", 1024);
+        double scale = vae.Number("scaling_factor", 0.3611), shift = vae.Number("shift_factor", 0.1159);
+        int tokenPixels = Patch * factor;
+        Require(factor is >= 1 and <= 64, $"\"downscale_factor\" must be between 1 and 64, not {factor}");
+        Require(channels is >= 1 and <= 1024, $"\"latent_channels\" must be between 1 and 1024, not {channels}");
+        Require(
+            size >= 1 && size <= RequestRules.LargestSide && size % tokenPixels == 0,
+            $"\"sample_size\" must be a multiple of {tokenPixels} up to {RequestRules.LargestSide}, not {size}");
+        Require(scale is > 1e-6 and < 1e6, $"\"scaling_factor\" must be a positive number between 1e-6 and 1e6, not {scale}");
+        Require(Math.Abs(shift) < 1e6, $"\"shift_factor\" must lie between -1e6 and 1e6, not {shift}");
+        return new FluxPipelineConfig(scheduler, channels, tokenPixels, size, vae.Boolean("onnx_includes_scaling", false), (float)scale, (float)shift);
+    }
+
+    /// <summary>Refuses parts that do not belong together: a transformer or a decoder of other latents.</summary>
+    /// <param name="tokenChannels">Channels of a token at the transformer's input.</param>
+    /// <param name="decoderChannels">Channels of the latents that the decoder takes; null when it does not say.</param>
+    /// <param name="folder">The pipeline.</param>
+    /// <exception cref="ModelFormatException">They do not fit.</exception>
+    public void RequireOneModel(int tokenChannels, int? decoderChannels, string folder)
+    {
+        int decoder = decoderChannels ?? LatentChannels;
+        if (tokenChannels != Patch * Patch * LatentChannels || decoder != LatentChannels)
+        {
+            throw new ModelFormatException(
+                $"the VAE of {folder} has latents of {LatentChannels} channels, its decoder takes {decoder}, "
+                + $"and the transformer takes patches of {tokenChannels} values: they are not of one model");
         }
     }
 }

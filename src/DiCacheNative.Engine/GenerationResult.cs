@@ -48,6 +48,9 @@ public sealed class GenerationResult
     /// <summary>Floating-point operations of one model call by segment; gives the ideal speed-up of the schedule.</summary>
     public required SegmentFlops Flops { get; init; }
 
+    /// <summary>Tokens of the prompt, given and used, for each text encoder.</summary>
+    public required IReadOnlyList<PromptTokens> PromptTokens { get; init; }
+
     /// <summary>Where the time went.</summary>
     public required GenerationTimes Times { get; init; }
 

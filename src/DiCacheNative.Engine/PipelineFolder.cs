@@ -38,7 +38,7 @@ internal sealed record PipelineFolder(string Path, string? Transformer, ModelFam
         }
 
         throw new ModelFormatException(
-            $"{path} holds a transformer without text encoders and VAE: give the pipeline folder as model and this file as --diffusion-model");
+            $"{path} holds a transformer without text encoders and VAE: give the pipeline folder as the model and this file as its diffusion model");
     }
 
     private static bool IsPipeline(string folder) => Has(folder, Index) || (Has(folder, Sampling) && Has(folder, "config.json"));
@@ -49,16 +49,14 @@ internal sealed record PipelineFolder(string Path, string? Transformer, ModelFam
     {
         if (Has(folder, Index))
         {
-            string index = System.IO.Path.Combine(folder, Index), name = ModelJson.Read(index).String("_class_name", "(none)");
-            return name switch
-            {
-                "FluxPipeline" => ModelFamily.Flux,
-                "WanPipeline" => ModelFamily.Wan,
-                _ => throw new ModelFormatException($"{index} describes a {name}; this version runs FluxPipeline and WanPipeline"),
-            };
+            string index = System.IO.Path.Combine(folder, Index);
+            ModelJson json = ModelJson.Read(index);
+            string name = json.String("_class_name", "(none)");
+            return ForeignPipelines.Problem(json, name) is { } problem ? throw new ModelFormatException(index, problem)
+                : name == "WanPipeline" ? ModelFamily.Wan : ModelFamily.Flux;
         }
 
         string config = System.IO.Path.Combine(folder, "config.json"), type = ModelJson.Read(config).String("model_type", "(none)");
-        return type == "t2v" ? ModelFamily.Wan : throw new ModelFormatException($"{config}: the model_type is {type}; this version runs t2v (text to video)");
+        return type == "t2v" ? ModelFamily.Wan : throw new ModelFormatException(config, ForeignPipelines.ProblemOfType(type));
     }
 }

@@ -5,14 +5,17 @@ namespace DiCacheNative;
 /// <summary>Ranges of a request that hold for every pipeline.</summary>
 internal static class RequestRules
 {
-    /// <summary>Most pixels along a side.</summary>
+    /// <summary>Largest width and height, pixels.</summary>
     public const int LargestSide = 16384;
 
     /// <summary>Most frames of a video.</summary>
     public const int MostFrames = 4097;
 
-    /// <summary>Most steps.</summary>
+    /// <summary>Most sampling steps.</summary>
     public const int MostSteps = 1000;
+
+    /// <summary>Largest guidance, either sign.</summary>
+    public const float LargestGuidance = 1000;
 
     /// <summary>Refuses a request with one sentence.</summary>
     /// <exception cref="ArgumentException">The condition does not hold.</exception>
@@ -39,7 +42,9 @@ internal static class RequestRules
             width is > 0 and <= LargestSide && height is > 0 and <= LargestSide && width % multiple == 0 && height % multiple == 0,
             $"width and height must be multiples of {multiple} up to {LargestSide}, not {width}x{height}");
         Require(request.BatchCount is >= 1 and <= 64, $"the batch must be between 1 and 64 images, not {request.BatchCount}");
-        Require(request.CfgScale is { } cfg && float.IsFinite(cfg) && float.IsFinite(request.Guidance ?? 0), "cfg-scale and guidance must be finite numbers");
+        Require(
+            Math.Abs(request.CfgScale ?? float.NaN) <= LargestGuidance && Math.Abs(request.Guidance ?? 0) <= LargestGuidance,
+            $"guidance (classifier-free and distilled) must lie between -{LargestGuidance} and {LargestGuidance}, not {request.CfgScale} and {request.Guidance ?? 0}");
         Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
     }
 }

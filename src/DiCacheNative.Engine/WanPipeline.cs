@@ -17,17 +17,21 @@ public sealed class WanPipeline : IPipeline
     // 8 pixels per latent, patches of 2 x 2 latents.
     private const int TokenPixels = 16;
 
+    // Folder of the encoder.
+    private const string Encoder = "text_encoder";
+
     private readonly WanPipelineConfig _config;
     private readonly Tokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
     private readonly IVideoDecoder _decoder;
+    private readonly KnownWords? _words;
     private readonly Action<string>? _log;
     private readonly RunningWork _running;
 
-    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, Action<string>? log)
+    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, KnownWords? words, Action<string>? log)
     {
         Transformer = transformer;
-        (_config, _tokenizer, _encoder, _decoder, _log) = (config, tokenizer, encoder, decoder, log);
+        (_config, _tokenizer, _encoder, _decoder, _words, _log) = (config, tokenizer, encoder, decoder, words, log);
         _running = new RunningWork(nameof(WanPipeline), Free);
     }
 
@@ -55,16 +59,16 @@ public sealed class WanPipeline : IPipeline
         try
         {
             Tokenizer tokenizer = Tokenizer.Load(Path.Combine(folder.Path, "tokenizer"));
-            encoder = OnnxTextEncoder.Load(Path.Combine(folder.Path, "text_encoder", "model.onnx"), threads);
+            encoder = OnnxTextEncoder.Load(Path.Combine(folder.Path, Encoder, "model.onnx"), threads);
             decoder = OnnxVideoDecoder.Load(Path.Combine(folder.Path, "vae_decoder", "model.onnx"), threads, options.VideoTiling);
             transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer, options.Log);
             if (transformer.Config.HasImage)
             {
-                throw new ModelFormatException($"{config.Transformer} is an image-to-video model, which needs a first frame: give a text-to-video model");
+                throw new ModelFormatException($"{options.DiffusionModel ?? config.Transformer} is an image-to-video model, which needs a first frame; this engine runs text-to-video models");
             }
 
             RequireFit(transformer.Config, tokenizer, encoder, decoder);
-            return new WanPipeline(config, transformer, tokenizer, encoder, decoder, options.Log);
+            return new WanPipeline(config, transformer, tokenizer, encoder, decoder, KnownWords.Read(folder.Path), options.Log);
         }
         catch
         {
@@ -92,11 +96,10 @@ public sealed class WanPipeline : IPipeline
     /// <summary>States of the prompt's tokens [L, text width], without those of padding: the transformer sees zeros there.</summary>
     /// <exception cref="ModelFormatException">The encoder does not fit the transformer.</exception>
     /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
-    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default) => _running.Run(token => Encode(prompt, token), cancellationToken);
+    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default) => _running.Run(token => Encode(Tokenize(prompt), token), cancellationToken);
 
-    private float[] Encode(string prompt, CancellationToken cancellationToken)
+    private float[] Encode(TokenizedText ids, CancellationToken cancellationToken)
     {
-        TokenizedText ids = Tokenize(prompt);
         TextFeatures features = _encoder.Encode([ids], cancellationToken);
         WanConfig config = Transformer.Config;
         if (features.Width != config.TextDim || features.Tokens > config.TextTokens)
@@ -148,7 +151,14 @@ public sealed class WanPipeline : IPipeline
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
         string[] prompts = cfg == 1f ? [request.Prompt] : [request.Prompt, request.NegativePrompt!];
-        float[][] states = [.. prompts.Select(p => EncodePrompt(p, cancellationToken))];
+        TokenizedText[] ids = [.. prompts.Select(Tokenize)];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            notes.AddCut(i == 0 ? "prompt" : "negative prompt", Encoder, prompts[i], _tokenizer, ids[i]);
+            notes.Add(_words?.Problem(prompts[i]));
+        }
+
+        float[][] states = [.. ids.Select(i => Encode(i, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
@@ -177,12 +187,13 @@ public sealed class WanPipeline : IPipeline
             Latents = latents,
             Request = request,
             Notes = notes.All,
+            PromptTokens = [new PromptTokens(Encoder, ids[0].GivenCount, ids[0].TokenCount)],
             Cache = session.Stats,
             Trace = [.. session.Trace],
             CacheBytes = session.CacheBytes,
             Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
             Times = new GenerationTimes(
-                loadMilliseconds, textMs, denoiseMs, vaeMs, loadMilliseconds + Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+                loadMilliseconds, textMs, denoiseMs, vaeMs, Stopwatch.GetElapsedTime(start).TotalMilliseconds),
         };
     }
 

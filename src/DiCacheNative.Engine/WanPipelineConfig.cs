@@ -9,6 +9,8 @@ internal sealed record WanPipelineConfig
     /// <summary>Channels of a latent.</summary>
     public const int LatentChannels = 16;
 
+    private const double MostFps = 1000;
+
     /// <summary>File or folder of the transformer.</summary>
     public required string Transformer { get; init; }
 
@@ -45,12 +47,17 @@ internal sealed record WanPipelineConfig
     {
         string diffusers = Path.Combine(folder.Path, "scheduler", "scheduler_config.json"), sampling = Path.Combine(folder.Path, PipelineFolder.Sampling);
         SchedulerConfig scheduler = File.Exists(diffusers) ? SchedulerConfig.Read(diffusers) : new SchedulerConfig { Shift = 5 };
+        if (scheduler.UseDynamicShifting)
+        {
+            throw new ModelFormatException(diffusers, "\"use_dynamic_shifting\" is true; WAN is sampled with a shift that does not depend on the size");
+        }
+
         string ownTransformer = Path.Combine(folder.Path, "transformer");
         WanPipelineConfig config = new()
         {
             Transformer = folder.Transformer ?? (Directory.Exists(ownTransformer) ? ownTransformer : folder.Path),
-            Scheduler = scheduler with { UseDynamicShifting = false },
-            Method = SamplingMethod.UniPc,
+            Scheduler = scheduler,
+            Method = scheduler.Method ?? SamplingMethod.UniPc,
             Steps = 50,
             CfgScale = 5,
             NegativePrompt = string.Empty,
@@ -74,14 +81,36 @@ internal sealed record WanPipelineConfig
             Video = new LatentSize(json.Integer("frames", Video.Frames), json.Integer("height", Video.Height), json.Integer("width", Video.Width)),
             Fps = json.Number("fps", Fps),
         };
-        bool possible = config.Scheduler is { Shift: > 0 and < 1000, TrainTimesteps: >= 2 and <= SchedulerConfig.MostTimesteps }
-            && config.Steps is >= 1 and <= RequestRules.MostSteps && config.Fps is > 0 and <= 1000 && float.IsFinite(config.CfgScale)
-            && config.Video is { Frames: > 0 and <= RequestRules.MostFrames, Height: > 0 and <= RequestRules.LargestSide, Width: > 0 and <= RequestRules.LargestSide } v
-            && v.Frames % 4 == 1 && v.Height % 16 == 0 && v.Width % 16 == 0;
-        return prediction != "flow_prediction" ? throw new ModelFormatException($"{path}: the prediction_type is {prediction}; a WAN model has flow_prediction")
-            : possible ? config : throw new ModelFormatException(
-                $"{path}: shift, steps, fps and guidance must be positive numbers of a usual size, frames 4 n + 1, height and width multiples of 16 up to {RequestRules.LargestSide}");
+        void Require(bool condition, string problem)
+        {
+            if (!condition)
+            {
+                throw new ModelFormatException(path, problem);
+            }
+        }
+
+        (LatentSize video, double guidance) = (config.Video, json.Number("guidance", CfgScale));
+        Require(prediction == "flow_prediction", $"the prediction_type is {prediction}; a WAN model has flow_prediction");
+        config.Scheduler.CheckRanges(path);
+        Require(config.Steps is >= 1 and <= RequestRules.MostSteps, $"\"steps\" must be between 1 and {RequestRules.MostSteps}, not {config.Steps}");
+        Require(Math.Abs(guidance) <= RequestRules.LargestGuidance, $"\"guidance\" must lie between -{RequestRules.LargestGuidance} and {RequestRules.LargestGuidance}, not {guidance}");
+        Require(video.Frames is >= 1 and <= RequestRules.MostFrames && video.Frames % 4 == 1, $"\"frames\" must be 4 n + 1, up to {RequestRules.MostFrames}, not {video.Frames}");
+        Require(IsSide(video.Height), $"\"height\" must be a multiple of 16 up to {RequestRules.LargestSide}, not {video.Height}");
+        Require(IsSide(video.Width), $"\"width\" must be a multiple of 16 up to {RequestRules.LargestSide}, not {video.Width}");
+        Require(config.Fps is > 0 and <= MostFps, $"\"fps\" must be above 0 and at most {MostFps}, not {config.Fps}");
+        return json.Strings("solvers", []) is [var first, ..] ? config with { Method = MethodOf(path, first) } : config;
     }
+
+    private static bool IsSide(int pixels) => pixels > 0 && pixels <= RequestRules.LargestSide && pixels % 16 == 0;
+
+    // The first solver that the file names is the recommended one.
+    private static SamplingMethod MethodOf(string path, string solver) => solver switch
+    {
+        "unipc" => SamplingMethod.UniPc,
+        "dpm++" => SamplingMethod.DpmPlusPlus,
+        "euler" => SamplingMethod.Euler,
+        _ => throw new ModelFormatException(path, $"\"solvers\" begins with {solver}; this engine has unipc, dpm++ and euler"),
+    };
 
     private static (IReadOnlyList<double> Mean, IReadOnlyList<double> Std)? ReadNormalization(string path)
     {
@@ -92,8 +121,12 @@ internal sealed record WanPipelineConfig
         }
 
         IReadOnlyList<double> mean = vae.Numbers("latents_mean", []), std = vae.Numbers("latents_std", []);
-        bool fits = mean.Count == LatentChannels && std.Count == LatentChannels && mean.Concat(std).All(v => Math.Abs(v) < 1e6) && !std.Contains(0);
-        return fits ? (mean, std) : throw new ModelFormatException(
-            $"{path}: latents_mean and latents_std must have {LatentChannels} numbers each, none of latents_std zero, or onnx_includes_scaling must be true");
+        if (mean.Count != LatentChannels || std.Count != LatentChannels)
+        {
+            throw new ModelFormatException(path, $"latents_mean and latents_std must have {LatentChannels} numbers each, or onnx_includes_scaling must be true");
+        }
+
+        bool possible = mean.All(m => Math.Abs(m) < 1e6) && std.All(s => s is > 1e-6 and < 1e6);
+        return possible ? (mean, std) : throw new ModelFormatException(path, "latents_mean must lie between -1e6 and 1e6, latents_std between 1e-6 and 1e6");
     }
 }

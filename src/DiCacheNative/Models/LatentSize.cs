@@ -6,14 +6,21 @@ namespace DiCacheNative.Models;
 /// <param name="Width">W.</param>
 public readonly record struct LatentSize(int Frames, int Height, int Width)
 {
+    /// <summary>Largest number of positions: arrays of them are counted in 32 bits.</summary>
+    private const long MostPositions = int.MaxValue;
+
     /// <summary>F * H * W.</summary>
-    public int Positions => checked(Frames * Height * Width);
+    /// <exception cref="ArgumentException">There are more than 2^31 - 1.</exception>
+    public int Positions => Count <= MostPositions ? (int)Count : throw new ArgumentException($"{this} are {Count:N0} positions; at most {MostPositions:N0} can be laid out");
+
+    // The product of three numbers of 31 bits may take more than 64.
+    private Int128 Count => (Int128)Frames * Height * Width;
 
     /// <summary>Latents of a video from a causal VAE that halves height and width three times and the frames after the first twice.</summary>
     /// <param name="frames">Frames, 4 n + 1.</param>
     /// <param name="height">Height in pixels, a multiple of 16.</param>
     /// <param name="width">Width in pixels, a multiple of 16.</param>
-    /// <exception cref="ArgumentException">The size has no such latents.</exception>
+    /// <exception cref="ArgumentException">The size has no such latents, or too many.</exception>
     public static LatentSize OfVideo(int frames, int height, int width)
     {
         if (frames < 1 || frames % 4 != 1 || height < 16 || width < 16 || height % 16 != 0 || width % 16 != 0)
@@ -21,9 +28,9 @@ public readonly record struct LatentSize(int Frames, int Height, int Width)
             throw new ArgumentException($"a video of {frames} frames of {width}x{height} is not possible: frames must be 4 n + 1, width and height multiples of 16");
         }
 
-        LatentSize size = new(((frames - 1) / 4) + 1, height / 8, width / 8);
-        return (long)size.Frames * size.Height <= int.MaxValue / size.Width ? size : throw new ArgumentException(
-            $"a video of {frames} frames of {width}x{height} is not possible: its latents are more than {int.MaxValue}");
+        LatentSize latent = new(((frames - 1) / 4) + 1, height / 8, width / 8);
+        return latent.Count <= MostPositions ? latent : throw new ArgumentException(
+            $"a video of {frames} frames of {width}x{height} is too large: it has more than {MostPositions:N0} latents; ask for fewer frames or a smaller picture");
     }
 
     /// <summary>The grid of patches pt x ph x pw.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using DiCacheNative.Json;
 
@@ -15,6 +16,17 @@ public sealed class ModelJson
     /// <param name="path">Path of the file.</param>
     /// <exception cref="ModelFormatException">It is missing, cannot be read, is larger than a megabyte, or is not a JSON object.</exception>
     public static ModelJson Read(string path) => new(path, JsonFile.ReadObject(path, JsonFile.ConfigBytes));
+
+    /// <summary>All keys, in the order of the file.</summary>
+    public IReadOnlyList<string> Keys => [.. _root.EnumerateObject().Select(p => p.Name)];
+
+    /// <summary>A value as JSON without spaces ("2" and "2.0" are one number), for messages and comparisons; "null" when the key is missing.</summary>
+    public string Raw(string key) => !Has(key) ? "null" : _root.GetProperty(key) switch
+    {
+        { ValueKind: JsonValueKind.Number } value when value.TryGetDouble(out double number) => number.ToString(CultureInfo.InvariantCulture),
+        { ValueKind: JsonValueKind.String } value => value.GetRawText(),
+        var value => string.Concat(value.GetRawText().Where(c => !char.IsWhiteSpace(c))),
+    };
 
     /// <summary>Whether a key is there and not null.</summary>
     public bool Has(string key) => _root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
@@ -68,6 +80,20 @@ public sealed class ModelJson
     public IReadOnlyList<double> Numbers(string key, IReadOnlyList<double> fallback) => List(
         key, fallback, "a list of numbers",
         item => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number) && double.IsFinite(number) ? number : null);
+
+    /// <summary>A list of strings; the fallback when the key is missing or null.</summary>
+    /// <exception cref="ModelFormatException">It is not a list of strings.</exception>
+    public IReadOnlyList<string> Strings(string key, IReadOnlyList<string> fallback)
+    {
+        if (!Has(key))
+        {
+            return fallback;
+        }
+
+        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Array } array
+            ? [.. array.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.String ? item.GetString()! : throw Wrong(key, "a list of strings"))]
+            : throw Wrong(key, "a list of strings");
+    }
 
     private IReadOnlyList<T> List<T>(string key, IReadOnlyList<T> fallback, string expected, Func<JsonElement, T?> read)
         where T : struct

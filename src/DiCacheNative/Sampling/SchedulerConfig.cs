@@ -2,17 +2,52 @@ using DiCacheNative.Models;
 
 namespace DiCacheNative.Sampling;
 
-/// <summary>What a <c>scheduler_config.json</c> of diffusers says about flow matching. Defaults are those of diffusers.</summary>
+/// <summary>
+/// What a <c>scheduler_config.json</c> of diffusers says about flow matching. Defaults are those of diffusers. What the file asks for is obeyed or refused: a class or
+/// a setting that this engine does not have is an error that names it.
+/// </summary>
 public sealed record SchedulerConfig
 {
-    private static readonly string[] Unsupported =
-        ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"];
+    private const double LargestShift = 1000;
+
+    // Settings that this engine has in one way only, with that way as JSON. A key that is missing or null is as here.
+    private static readonly (string Key, string Value)[] s_common =
+    [
+        ("use_karras_sigmas", "false"), ("use_exponential_sigmas", "false"), ("use_beta_sigmas", "false"), ("invert_sigmas", "false"), ("stochastic_sampling", "false"),
+        ("shift_terminal", "null"), ("time_shift_type", "\"exponential\""), ("prediction_type", "\"flow_prediction\""),
+    ];
+
+    private static readonly (string Key, string Value)[] s_multistep =
+    [
+        ("use_flow_sigmas", "true"), ("use_dynamic_shifting", "false"), ("solver_order", "2"), ("lower_order_final", "true"), ("final_sigmas_type", "\"zero\""), ("thresholding", "false"),
+        ("rescale_betas_zero_snr", "false"),
+    ];
+
+    private static readonly (string Key, string Value)[] s_uniPc =
+        [("solver_type", "\"bh2\""), ("predict_x0", "true"), ("solver_p", "null"), ("disable_corrector", "[]")];
+
+    private static readonly (string Key, string Value)[] s_dpm =
+    [
+        ("solver_type", "\"midpoint\""), ("algorithm_type", "\"dpmsolver++\""), ("euler_at_final", "false"), ("use_lu_lambdas", "false"), ("variance_type", "null"),
+    ];
 
     /// <summary>Most noise levels in training; released models have 1000.</summary>
     internal const int MostTimesteps = 1_000_000;
 
     /// <summary>Name of the scheduler class, as in "FlowMatchEulerDiscreteScheduler"; empty when the file does not give it.</summary>
     public string ClassName { get; init; } = "";
+
+    /// <summary>The solver of the class; null when the file does not give it.</summary>
+    /// <exception cref="ModelFormatException">This engine does not have the class.</exception>
+    public SamplingMethod? Method => ClassName switch
+    {
+        "" => null,
+        "FlowMatchEulerDiscreteScheduler" => SamplingMethod.Euler,
+        "UniPCMultistepScheduler" or "FlowUniPCMultistepScheduler" => SamplingMethod.UniPc,
+        "DPMSolverMultistepScheduler" or "FlowDPMSolverMultistepScheduler" => SamplingMethod.DpmPlusPlus,
+        _ => throw new ModelFormatException(
+            $"\"_class_name\" is {ClassName}, which this engine does not have; it has FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler and DPMSolverMultistepScheduler"),
+    };
 
     /// <summary>Shift of the noise levels towards noise, s t / (1 + (s - 1) t); 1 for none. Not used with dynamic shifting.</summary>
     public double Shift { get; init; } = 1;
@@ -55,20 +90,21 @@ public sealed record SchedulerConfig
             MaxImageTokens = json.Integer("max_image_seq_len", defaults.MaxImageTokens),
             TrainTimesteps = json.Integer("num_train_timesteps", defaults.TrainTimesteps),
         };
-        foreach (string key in Unsupported)
-        {
-            Require(!json.Boolean(key, false), path, $"\"{key}\" is not supported");
-        }
-
-        Require(!json.Has("shift_terminal"), path, "\"shift_terminal\" is not supported");
-        string curve = json.String("time_shift_type", "exponential");
-        Require(curve == "exponential", path, "only the time_shift_type \"exponential\" is supported");
-        Require(config.Shift is > 0 and < 1000, path, $"\"shift\" must be positive and below 1000, not {config.Shift}");
-        Require(config.TrainTimesteps is >= 2 and <= MostTimesteps, path, $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}");
-        Require(Math.Abs(config.BaseShift) < 50 && Math.Abs(config.MaxShift) < 50, path, "\"base_shift\" and \"max_shift\" must lie between -50 and 50");
-        Require(config.BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
-        Require(config.MaxImageTokens > config.BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");
+        config.CheckSettings(json, path);
+        config.CheckRanges(path);
         return config;
+    }
+
+    /// <summary>Refuses numbers that no schedule can be made of.</summary>
+    /// <param name="path">The file they come from.</param>
+    /// <exception cref="ModelFormatException">A number is out of range.</exception>
+    public void CheckRanges(string path)
+    {
+        Require(Shift > 0 && Shift < LargestShift, path, $"\"shift\" must be positive and below {LargestShift}, not {Shift}");
+        Require(TrainTimesteps is >= 2 and <= MostTimesteps, path, $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}, not {TrainTimesteps}");
+        Require(BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
+        Require(MaxImageTokens > BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");
+        Require(Math.Abs(BaseShift) <= 20 && Math.Abs(MaxShift) <= 20, path, "\"base_shift\" and \"max_shift\", which are exponents, must lie between -20 and 20");
     }
 
     /// <summary>The exponent of the dynamic shift: a straight line through the two points above, and beyond them.</summary>
@@ -77,6 +113,37 @@ public sealed record SchedulerConfig
     {
         double slope = (MaxShift - BaseShift) / (MaxImageTokens - BaseImageTokens);
         return (imageTokens * slope) + (BaseShift - (slope * BaseImageTokens));
+    }
+
+    private void CheckSettings(ModelJson json, string path)
+    {
+        SamplingMethod? method;
+        try
+        {
+            method = Method;
+        }
+        catch (ModelFormatException e)
+        {
+            throw new ModelFormatException(path, e.Message);
+        }
+
+        (string Key, string Value)[] solver = method switch
+        {
+            SamplingMethod.UniPc => [.. s_multistep, .. s_uniPc],
+            SamplingMethod.DpmPlusPlus => [.. s_multistep, .. s_dpm],
+            _ => [],
+        };
+        string[] known = [.. s_common.Concat(s_multistep).Concat(s_uniPc).Concat(s_dpm).Select(rule => rule.Key)];
+        foreach ((string key, string value) in s_common.Concat(solver))
+        {
+            string found = json.Raw(key);
+            string alone = value == "null" ? "this engine does not have it" : $"this engine has {value} alone";
+            Require(found == "null" || found == value, path, $"\"{key}\" is not supported: it is {found}, but {alone}");
+        }
+
+        // What a later version of the file's format switches on is not known here, so it cannot be obeyed.
+        string? unknown = json.Keys.FirstOrDefault(key => json.Raw(key) == "true" && !known.Contains(key));
+        Require(unknown is null, path, $"\"{unknown}\" is not supported: it is true, but this engine does not have it");
     }
 
     private static void Require(bool condition, string path, string problem)

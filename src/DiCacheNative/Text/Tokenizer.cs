@@ -37,6 +37,9 @@ public sealed class Tokenizer
     /// </summary>
     public int? MaxLength => _parts.ModelMaxLength ?? _parts.TruncateTo;
 
+    /// <summary>Whether a text that is too long loses its beginning instead of its end.</summary>
+    public bool CutsAtStart => _parts.TruncateLeft;
+
     /// <summary>Reads a tokenizer.</summary>
     /// <param name="path">
     /// A <c>tokenizer.json</c>, or a folder with one; a folder with only <c>vocab.json</c> and <c>merges.txt</c> is read as CLIP's.
@@ -75,6 +78,7 @@ public sealed class Tokenizer
 
         List<int> ids = [];
         Tokenize(text, ids, new TextBudget(_file));
+        int given = ids.Count + special;
         if ((maxLength ?? _parts.TruncateTo) is { } limit && ids.Count > limit - special)
         {
             int excess = ids.Count - (limit - special);
@@ -83,7 +87,7 @@ public sealed class Tokenizer
 
         ids.InsertRange(0, _parts.Before);
         ids.AddRange(_parts.After);
-        return Pad(ids, maxLength ?? PaddedLength(ids.Count));
+        return Pad(ids, maxLength ?? PaddedLength(ids.Count), given);
     }
 
     /// <summary>Refuses a length of which the special tokens alone take more than there is, or that no text has.</summary>
@@ -165,7 +169,7 @@ public sealed class Tokenizer
         return (length + multiple - 1) / multiple * multiple;
     }
 
-    private TokenizedText Pad(List<int> ids, int length)
+    private TokenizedText Pad(List<int> ids, int length, int given)
     {
         int[] padded = new int[length];
         int[] mask = new int[length];
@@ -179,7 +183,7 @@ public sealed class Tokenizer
 
         ids.CopyTo(padded, start);
         Array.Fill(mask, 1, start, ids.Count);
-        return new TokenizedText(padded, mask);
+        return new TokenizedText(padded, mask, given);
     }
 
     // UTF-8 has no lone surrogates: converting there and back replaces them.

@@ -163,6 +163,35 @@ public sealed class WanEngineTests : IDisposable
         Assert.Contains(sentence, Assert.Throws<ModelFormatException>(() => Engine.FamilyOf(folder.Path)).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("StableDiffusionPipeline", "Stable Diffusion, a U-Net")]
+    [InlineData("StableDiffusion3Pipeline", "Stable Diffusion 3, another architecture")]
+    [InlineData("FluxFillPipeline", "masked part")]
+    [InlineData("FluxKontextPipeline", "changes a given picture")]
+    [InlineData("FluxImg2ImgPipeline", "from a given picture")]
+    [InlineData("WanImageToVideoPipeline", "first frame")]
+    [InlineData("WanVACEPipeline", "edits given videos")]
+    [InlineData("HunyuanVideoImageToVideoPipeline", "first frame")]
+    [InlineData("SomethingNewPipeline", "this engine runs FluxPipeline (FLUX.1, text to image) and WanPipeline (WAN 2.1, text to video)")]
+    [InlineData("WanPipeline\", \"transformer_2\": [\"diffusers\", \"WanTransformer3DModel\"], \"boundary_ratio\": 0.875, \"x\": \"", "WAN 2.2 A14B")]
+    [InlineData("WanPipeline\", \"transformer_2\": [null, null], \"boundary_ratio\": 0.875, \"x\": \"", "\"boundary_ratio\" is 0.875")]
+    [InlineData("WanPipeline\", \"transformer_2\": [null, null], \"expand_timesteps\": true, \"x\": \"", "TI2V 5B")]
+    public void A_pipeline_of_another_kind_is_named_for_what_it_is(string name, string sentence)
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File("model_index.json"), $$"""{ "_class_name": "{{name}}" }""");
+        Assert.Contains(sentence, Assert.Throws<ModelFormatException>(() => Engine.FamilyOf(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_one_transformer_of_WAN_2_1_in_the_newer_folder_layout_is_taken()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(
+            folder.File("model_index.json"), """{ "_class_name": "WanPipeline", "transformer_2": [null, null], "boundary_ratio": null, "expand_timesteps": false }""");
+        Assert.Equal(ModelFamily.Wan, Engine.FamilyOf(folder.Path));
+    }
+
     // Both generations take their first steps side by side.
     private static void Meet(Barrier barrier, int step)
     {
