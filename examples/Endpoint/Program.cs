@@ -1,17 +1,12 @@
 // Pictures over HTTP, one at a time, a short queue, work that ends when the caller leaves: Endpoint [model folder] [--urls http://127.0.0.1:5080]
 //   curl 'http://127.0.0.1:5080/image?prompt=a%20green%20star' -o star.png
-using System.Threading.RateLimiting;
 using DiCacheNative;
 using DiCacheNative.Imaging;
 using Microsoft.AspNetCore.RateLimiting;
 
 string model = args.Length > 0 && !args[0].StartsWith('-') ? args[0] : "models/shapes-flux";
 WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
-builder.Services.AddSingleton(services =>
-{
-    ILogger log = services.GetRequiredService<ILoggerFactory>().CreateLogger("DiCacheNative");
-    return Engine.Load(model, new EngineOptions { Log = note => log.LogInformation("{Note}", note) });
-});
+builder.Services.AddSingleton(_ => Engine.Load(model, new EngineOptions { Log = Console.Error.WriteLine }));
 builder.Services.AddRateLimiter(limits =>
 {
     limits.RejectionStatusCode = StatusCodes.Status429TooManyRequests;

@@ -22,15 +22,16 @@ public sealed partial class ExampleTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Programs))]
-    public void A_program_draws_its_picture(string name, string output)
+    public async Task A_program_draws_its_picture(string name, string output)
     {
+        CancellationToken cancel = TestContext.Current.CancellationToken;
         string picture = Path.Combine(_folder.Path, "picture.png");
         using Process process = Start(name, DiCacheProgram.ModelFolder, picture);
-        Task<string> text = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-        Assert.True(process.WaitForExit(TimeSpan.FromMinutes(2)), "the program did not end");
+        Task<string> text = process.StandardOutput.ReadToEndAsync(cancel), error = process.StandardError.ReadToEndAsync(cancel);
+        await process.WaitForExitAsync(cancel);
 
-        Assert.True(process.ExitCode == 0, error.Result);
-        Assert.Matches(output, text.Result.Trim());
+        Assert.True(process.ExitCode == 0, await error);
+        Assert.Matches(output, (await text).Trim());
         Assert.Equal(PngSignature, File.ReadAllBytes(picture)[..4]);
     }
 
