@@ -29,12 +29,18 @@ internal sealed class BackendOptions
 
     public int Threads(ParseResult result) => result.GetValue(_threads) ?? 0;
 
-    public BackendPrecision Precision(ParseResult result) => result.GetValue(_precision) switch
+    public BackendPrecision Precision(ParseResult result) => PrecisionOf(result.GetValue(_precision)!);
+
+    /// <summary>The precision of a word.</summary>
+    public static BackendPrecision PrecisionOf(string word) => word switch
     {
         "f32" => BackendPrecision.F32,
         "bf16" => BackendPrecision.BF16,
         _ => BackendPrecision.Auto,
     };
 
-    public IBackend Create(ParseResult result) => BackendFactory.Create(Kind(result), Threads(result), Precision(result));
+    public IBackend Create(ParseResult result) => Create(result, Precision(result));
+
+    /// <summary>The backend, in another precision than the one asked for.</summary>
+    public IBackend Create(ParseResult result, BackendPrecision precision) => BackendFactory.Create(Kind(result), Threads(result), precision);
 }

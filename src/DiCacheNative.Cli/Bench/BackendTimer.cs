@@ -10,14 +10,14 @@ internal static class BackendTimer
     /// <param name="backend">Where the action issues operations.</param>
     /// <param name="action">Issues them.</param>
     /// <param name="atLeastMs">How long the runs take together, at least.</param>
-    public static double Microseconds(IBackend backend, Action action, double atLeastMs = 5)
+    public static double Microseconds(IBackend backend, Action<IBackend> action, double atLeastMs = 5)
     {
         backend.Synchronize();
         long start = Stopwatch.GetTimestamp();
         int runs = 0;
         do
         {
-            action();
+            action(backend);
             runs++;
             if (runs % 16 == 1)
             {

@@ -20,39 +20,57 @@ internal static class ModelBenchmark
     /// <summary>Measures a preset.</summary>
     /// <param name="backend">Where it runs.</param>
     /// <param name="preset">Shape; weights are random.</param>
-    /// <param name="rounds">Measurements of each kind; one more comes first and is not counted.</param>
-    /// <param name="cancel">Ends the run between blocks.</param>
-    public static ModelTimes Run(IBackend backend, ModelPreset preset, int rounds, CancellationToken cancel)
+    /// <param name="rounds">How often.</param>
+    /// <param name="against">Another backend, of another precision, whose full steps are timed in the same rounds; null for none.</param>
+    public static ModelTimes Run(IBackend backend, ModelPreset preset, Rounds rounds, IBackend? against = null)
     {
-        using PresetModel model = preset.Load(backend);
-        int announced = KindsPerRound * (rounds + 1);
+        rounds.Tell($"making the weights of {preset.Name}");
+        int announced = KindsPerRound * (rounds.Bound + Rounds.MostDiscarded);
         SteadyPolicy policy = new(probeDepth: 1);
-        using DiTProgram program = model.CreateProgram(announced, null), products = model.CreateProgram(announced, new GemmOnlyBackend(backend));
-        program.Cancellation = products.Cancellation = cancel;
+        using PresetModel model = preset.Load(backend);
+        using PresetModel? other = against is null ? null : preset.Load(against);
+        CountingBackend steady = new(backend), steadyProducts = new(backend);
+        using DiTProgram program = model.CreateProgram(announced, steady), products = model.CreateProgram(announced, new GemmOnlyBackend(steadyProducts));
+        using DiTProgram? otherProgram = other?.CreateProgram(announced, null);
+        program.Cancellation = products.Cancellation = rounds.Cancel;
         using Stepper steps = new(program, policy, announced), gemms = new(products, policy, announced);
+        using Stepper? others = otherProgram is null ? null : new Stepper(otherProgram, policy, announced);
 
-        Dictionary<string, List<double>> times = new() { ["full"] = [], ["resume"] = [], ["skip"] = [], ["gemm"] = [] };
-        for (int round = 0; round <= rounds; round++)
-        {
-            void Keep(string kind, double milliseconds)
+        List<double> full = [], resume = [], skip = [], gemm = [], reference = [];
+        int plans = 0;
+        rounds.Run(
+            keep =>
             {
-                if (round > 0)
+                void Take(List<double> into, double milliseconds)
                 {
-                    times[kind].Add(milliseconds);
+                    if (keep)
+                    {
+                        into.Add(milliseconds);
+                    }
                 }
-            }
 
-            Keep("full", steps.Time(StepDecision.Full));
-            Keep("resume", steps.Time(StepDecision.Resume));
-            Keep("skip", steps.Time(StepDecision.Skip));
-            Keep("gemm", gemms.Time(StepDecision.Full));
-        }
+                plans = steady.Plans + steadyProducts.Plans;
+                Take(full, steps.Time(StepDecision.Full));
+                Take(resume, steps.Time(StepDecision.Resume));
+                Take(skip, steps.Time(StepDecision.Skip));
+                Take(gemm, gemms.Time(StepDecision.Full));
+                if (others is not null)
+                {
+                    Take(reference, others.Time(StepDecision.Full));
+                }
+            },
+            warm: () => steady.Plans + steadyProducts.Plans == plans);
 
-        double full = Statistics.Median(times["full"]), resume = Statistics.Median(times["resume"]), skip = Statistics.Median(times["skip"]);
+        Distribution f = new(full), r = new(resume), s = new(skip);
         SegmentFlops flops = program.Flops(1);
-        double measured = (ScheduleFull + ScheduleResume + ScheduleSkip) * full / ((ScheduleFull * full) + (ScheduleResume * resume) + (ScheduleSkip * skip));
-        return new ModelTimes(
-            full, resume, skip, Statistics.Median(times["gemm"]), flops.Full / (full * 1e6), measured, flops.IdealSpeedUp(ScheduleFull + ScheduleResume, ScheduleSkip), rounds);
+        double measured = (ScheduleFull + ScheduleResume + ScheduleSkip) * f.Median
+            / ((ScheduleFull * f.Median) + (ScheduleResume * r.Median) + (ScheduleSkip * s.Median));
+        double ideal = flops.IdealSpeedUp(ScheduleFull + ScheduleResume, ScheduleSkip);
+        return new ModelTimes(f, r, s, new Distribution(gemm), flops.Full / (f.Median * 1e6), measured, ideal, rounds.Counted, rounds.Discarded)
+        {
+            AgainstMs = others is null ? null : new Distribution(reference),
+            Against = against?.Description,
+        };
     }
 
     /// <summary>A session that takes one step of a wanted kind after another.</summary>
