@@ -5,6 +5,12 @@
 #   tools/get-nvrtc.sh [folder]          default .native/nvrtc
 set -euo pipefail
 
+# Package, version and SHA-256 of the file.
+packages=(
+  "libnvrtc12 12.4.127~12.4.1-2 db76acbd9ad53eae57291114b615ed21551592dee0b1160990a33066d86c251c"
+  "libnvrtc-builtins12.4 12.4.127~12.4.1-2 c4f9ea43c3e176a9f46b50718d546adb0dc7344432cd7d8b1483692e0416d24c"
+)
+
 out=${1:-.native/nvrtc}
 [ -e "$out/libnvrtc.so.12" ] && exit 0
 
@@ -31,8 +37,13 @@ fi
 apt=(-qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources"
      -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root)
 apt-get "${apt[@]}" update || say "the package lists could not be read"
-(cd "$work/deb" && apt-get "${apt[@]}" download libnvrtc12 libnvrtc-builtins12.4) || say "libnvrtc12 could not be downloaded"
-for package in "$work"/deb/*.deb; do dpkg -x "$package" "$work/tree"; done
+for line in "${packages[@]}"; do
+  read -r package version sum <<<"$line"
+  (cd "$work/deb" && apt-get "${apt[@]}" download "$package=$version" >/dev/null 2>&1) || say "this system offers no $package $version"
+  file=$(echo "$work/deb/${package}_"*.deb)
+  echo "$sum  $file" | sha256sum --check --status || say "$package $version is not the file that was expected"
+  dpkg -x "$file" "$work/tree"
+done
 
 # Moved into place last, so that an interrupted run leaves nothing that looks complete.
 mkdir -p "$out"
