@@ -95,7 +95,6 @@ void set_driver_initialized(bool initialized) { calls().initialized = initialize
 bool context_retained() { return calls().retained; }
 void set_context_retained(bool retained) {
   calls().retained = retained;
-  if (!retained) calls().error = CUDA_SUCCESS;
 }
 
 CUcontext current_context() { return current; }

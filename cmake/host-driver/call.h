@@ -37,7 +37,7 @@ long call_count();
 long call_count(const char* entry);
 void reset_calls();
 
-// The error of work already issued: returned by every later call until the context is reset.
+// The error of work already issued. On a GPU it stays for the life of the process, whatever is released: here until dicacheHostReset.
 CUresult context_error();
 void set_context_error(CUresult error);
 

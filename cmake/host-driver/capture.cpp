@@ -126,6 +126,8 @@ bool join_capture(const std::shared_ptr<Stream>& stream, const Event& event) {
   return true;
 }
 
+bool any_capture() { return !active_captures().empty(); }
+
 CUresult refuse_while_capturing(const char* call) {
   CUresult result = CUDA_SUCCESS;
   for (const auto& capture : active_captures()) {

@@ -26,6 +26,9 @@ CUresult capture_work(Stream& stream, Work work, const char* call);
 // A stream waits for an event that another stream recorded while capturing: it joins the capture.
 bool join_capture(const std::shared_ptr<Stream>& stream, const Event& event);
 
+// True while any stream captures, on whatever thread and in whatever mode.
+bool any_capture();
+
 // Calls that CUDA forbids while a stream captures. Each also spoils the capture and is a finding.
 CUresult refuse_while_capturing(const char* call);
 CUresult refuse_on_capturing(Stream& stream, const char* call);

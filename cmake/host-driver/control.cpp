@@ -74,7 +74,7 @@ DICACHE_EXPORT size_t dicacheHostCalls(const char* entry) {
   return static_cast<size_t>(entry == nullptr ? call_count() : call_count(entry));
 }
 
-// Sets an option (seed, memory, threads, arch, eager, interleave, print). False when there is none of that name.
+// Sets an option (seed, memory, threads, arch, version, refuse_fused, eager, interleave, print). False when there is none of that name.
 DICACHE_EXPORT int dicacheHostOption(const char* name, long long value) { return set_option(name, value) ? 1 : 0; }
 
 // True when the kernels of this library are instrumented, that is, when races and uninitialised shared memory are found.

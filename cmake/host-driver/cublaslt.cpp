@@ -1,10 +1,13 @@
 // cuBLASLt: descriptors, layouts, preferences, heuristics, products.
 #include <cstring>
+#include <set>
 
 #include "call.h"
+#include "capture.h"
 #include "control.h"
 #include "handles.h"
 #include "matmul.h"
+#include "options.h"
 #include "stream.h"
 
 using namespace dicache_host;
@@ -54,6 +57,26 @@ enum PreferenceAttribute {
 
 constexpr size_t version_number = 120499;
 constexpr uint64_t algorithm_mark = 0x64694361636865ull;  // so that an algorithm that no heuristic gave is noticed
+
+// An algorithm as the 64 opaque bytes hold it.
+struct Algorithm {
+  uint64_t mark, kernel, workspace_bytes;
+};
+static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo));
+
+// Kernels whose code was loaded: the library does so when one is first used.
+std::set<uint64_t>& loaded_kernels() {
+  static auto* all = new std::set<uint64_t>;
+  return *all;
+}
+
+// A sum over many products for few results is split, and its parts are kept in the workspace. Very large results take all there may be, as the
+// stream-K kernels of newer GPUs do. Without room for it there is always an algorithm that needs none.
+size_t wanted_workspace(uint64_t rows, uint64_t columns, uint64_t depth, size_t most) {
+  constexpr uint64_t large = uint64_t{1} << 22;
+  size_t wanted = rows * columns >= large ? size_t{32} << 20 : depth >= 32 && depth >= rows ? 4 * rows * columns * sizeof(float) : 0;
+  return wanted <= most ? wanted : 0;
+}
 
 Handles<Library>& libraries() {
   static auto* all = new Handles<Library>("cuBLASLt handle");
@@ -144,6 +167,7 @@ void list_cublas(std::string& text, size_t& count) {
 }
 
 void clear_cublas() {
+  loaded_kernels().clear();
   libraries().clear();
   descriptions().clear();
   layouts().clear();
@@ -254,12 +278,26 @@ DICACHE_EXPORT cublasStatus cublasLtMatmulAlgoGetHeuristic(void* handle, void* d
   Call call(name);
   if (call.injected()) return CUBLAS_STATUS_INTERNAL_ERROR;
   if (libraries().find(handle, name) == nullptr || preferences().find(preference, name) == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  Problem problem;
   *found = 0;
+  // Version 13.3 asks the driver for something that a capture forbids.
+  if (any_capture()) {
+    report(Check::capture, std::string(name) + " while a stream is capturing");
+    return CUBLAS_STATUS_INTERNAL_ERROR;
+  }
+  Problem problem;
   cublasStatus status = find_problem(description, a, b, c, d, name, problem);
   if (status != CUBLAS_STATUS_SUCCESS || wanted < 1) return status;
+  const auto& [m, l] = problem;
+  uint64_t rows = l.d->rows, columns = l.d->columns, depth = m->transpose_a != 0 ? l.a->rows : l.a->columns;
+  // Shapes that are hardly matrices have no kernel with a bias; which way that is said differs.
+  if (has_bias(m->epilogue) && rows == 1) return CUBLAS_STATUS_INVALID_VALUE;
+  if (has_bias(m->epilogue) && depth == 1) return CUBLAS_STATUS_SUCCESS;
+  size_t workspace = wanted_workspace(rows, columns, depth, preferences().find(preference, name)->workspace_bytes);
+  uint64_t kernel = (uint64_t{m->epilogue} << 16) | (static_cast<uint64_t>(l.a->type) << 8) | (static_cast<uint64_t>(l.d->type) << 1) | (workspace != 0 ? 1 : 0);
+  Algorithm algorithm{algorithm_mark, kernel, workspace};
   results[0] = {};
-  results[0].algo.data[0] = algorithm_mark;
+  std::memcpy(&results[0].algo, &algorithm, sizeof algorithm);
+  results[0].workspaceSize = workspace;
   results[0].wavesCount = 1.0f;
   *found = 1;
   return CUBLAS_STATUS_SUCCESS;
@@ -274,7 +312,13 @@ DICACHE_EXPORT cublasStatus cublasLtMatmul(void* handle, void* description, cons
   if (call.injected() || call.refused(Needs::context) != CUDA_SUCCESS) return CUBLAS_STATUS_EXECUTION_FAILED;
   std::shared_ptr<Stream> stream = stream_of(stream_handle, name);
   if (libraries().find(handle, name) == nullptr || stream == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  if (algorithm != nullptr && algorithm->data[0] != algorithm_mark) return CUBLAS_STATUS_INVALID_VALUE;
+  Algorithm chosen{algorithm_mark, 0, 0};
+  if (algorithm != nullptr) std::memcpy(&chosen, algorithm, sizeof chosen);
+  if (chosen.mark != algorithm_mark || workspace_bytes < chosen.workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
+  if (loaded_kernels().count(chosen.kernel) == 0 && any_capture()) {
+    report(Check::capture, std::string(name) + " uses a kernel for the first time, and loads it, while a stream is capturing");
+    return CUBLAS_STATUS_EXECUTION_FAILED;
+  }
   Problem problem;
   cublasStatus status = find_problem(description, a_layout, b_layout, c_layout, d_layout, name, problem);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
@@ -293,7 +337,9 @@ DICACHE_EXPORT cublasStatus cublasLtMatmul(void* handle, void* description, cons
   product.bias = has_bias(m->epilogue) ? address(m->bias) : 0;
   product.bias_type = m->bias_type < 0 ? l.d->type : static_cast<cudaDataType>(m->bias_type);
   product.workspace = address(workspace);
-  product.workspace_bytes = workspace_bytes;
+  product.workspace_bytes = chosen.workspace_bytes;
   if (has_bias(m->epilogue) && product.bias == 0) return CUBLAS_STATUS_INVALID_VALUE;
+  if (options().refuse_fused && m->epilogue != CUBLASLT_EPILOGUE_DEFAULT) return CUBLAS_STATUS_NOT_SUPPORTED;
+  loaded_kernels().insert(chosen.kernel);
   return submit(*stream, product, name) == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

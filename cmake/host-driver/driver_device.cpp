@@ -15,7 +15,6 @@ using namespace dicache_host;
 
 namespace {
 
-constexpr int driver_version = 12040;
 constexpr int multiprocessors = 4;  // few, so that grids sized by it stay quick
 constexpr char device_name[] = "DiCacheNative host driver";
 
@@ -104,7 +103,7 @@ DICACHE_EXPORT CUresult cuInit(unsigned flags) {
 DICACHE_EXPORT CUresult cuDriverGetVersion(int* version) {
   Call call("cuDriverGetVersion");
   if (CUresult r = call.refused(Needs::nothing); r != CUDA_SUCCESS) return r;
-  *version = driver_version;
+  *version = options().version;
   return CUDA_SUCCESS;
 }
 
@@ -168,6 +167,7 @@ DICACHE_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice de
   Call call("cuDevicePrimaryCtxRetain");
   if (CUresult r = call.refused(Needs::initialized); r != CUDA_SUCCESS) return r;
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (context_error() != CUDA_SUCCESS) return context_error();
   retain_count++;
   set_context_retained(true);
   *context = primary_context();

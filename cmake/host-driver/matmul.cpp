@@ -151,6 +151,19 @@ Lines lines_of(const Operand& o, int batch) {
   return {begin, (by_columns ? l.rows : l.columns) * size, by_columns ? l.columns : l.rows, static_cast<size_t>(l.leading) * size};
 }
 
+// Partial sums go there on a GPU, before and while operands are read: whatever else is kept there is lost. Of a large one, both ends.
+void spoil_workspace(const Matmul& m) {
+  constexpr size_t end = size_t{1} << 16;
+  auto* p = reinterpret_cast<unsigned char*>(m.workspace);
+  if (m.workspace_bytes == 0) return;
+  if (m.workspace_bytes <= 2 * end) {
+    std::memset(p, 0xFF, m.workspace_bytes);
+  } else {
+    std::memset(p, 0xFF, end);
+    std::memset(p + m.workspace_bytes - end, 0xFF, end);
+  }
+}
+
 }  // namespace
 
 size_t element_bytes(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
@@ -162,6 +175,7 @@ CUresult run_matmul(const Matmul& m) {
   if (valid && m.workspace_bytes != 0) valid = require_device(m.workspace, m.workspace_bytes, "the workspace of a product");
   if (!valid) return CUDA_ERROR_ILLEGAL_ADDRESS;
   if (m.bias != 0) require_written({m.bias, m.d.layout.rows * element_bytes(m.bias_type), 1, 0}, "the bias of a product");
+  spoil_workspace(m);
   for (int batch = 0; batch < m.d.layout.batches; batch++) {
     require_written(lines_of(m.a, batch), "matrix A of a product");
     require_written(lines_of(m.b, batch), "matrix B of a product");

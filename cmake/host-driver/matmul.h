@@ -30,7 +30,7 @@ struct Matmul {
   uintptr_t bias;
   cudaDataType bias_type;
   uintptr_t workspace;
-  size_t workspace_bytes;
+  size_t workspace_bytes;  // what the algorithm needs; its content is lost
 };
 
 CUresult run_matmul(const Matmul& matmul);

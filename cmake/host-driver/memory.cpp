@@ -19,6 +19,11 @@ namespace {
 constexpr size_t page = 4096;
 constexpr size_t range_bytes = size_t{1} << 40;
 
+// What an index gone wild may reach and must not find: nothing is mapped this near to an allocation, and nothing else of the process, its libraries
+// and heaps, lies nearer than what a 32-bit index of 16-byte elements spans. A wilder access may still land in another live allocation.
+constexpr size_t allocation_gap = size_t{64} << 20;
+constexpr size_t range_guard = size_t{64} << 30;
+
 // New memory and the margins hold this: a NaN in every float format, so that reading too early or too far shows in the result.
 constexpr unsigned char fill = 0xFF;
 constexpr size_t filled_bytes = size_t{64} << 20;  // beyond, filling would cost more than it tells
@@ -53,11 +58,11 @@ size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
 // Address space only: pages get memory when an allocation is made.
 bool reserve(Memory& m, size_t bytes) {
-  size_t size = std::max(range_bytes, bytes);
+  size_t size = std::max(range_bytes, bytes + 2 * range_guard);
   void* p = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return false;
   auto begin = reinterpret_cast<uintptr_t>(p);
-  m.ranges.push_back({begin, begin + page, begin + size});
+  m.ranges.push_back({begin, begin + range_guard, begin + size});
   return true;
 }
 
@@ -105,8 +110,8 @@ const Allocation* allocate_device(size_t bytes) {
   Memory& m = memory();
   if (bytes > options().memory || m.used > options().memory - bytes) return nullptr;
   size_t data = round_up(bytes, device_alignment), pages = round_up(data, page);
-  if (m.ranges.empty() || m.ranges.back().end - m.ranges.back().cursor < pages + page)
-    if (!reserve(m, pages + 2 * page)) return nullptr;
+  if (m.ranges.empty() || m.ranges.back().end - m.ranges.back().cursor < pages + range_guard)
+    if (!reserve(m, pages)) return nullptr;
   Range& r = m.ranges.back();
   void* p = reinterpret_cast<void*>(r.cursor);
   if (mprotect(p, pages, PROT_READ | PROT_WRITE) != 0) return nullptr;
@@ -117,7 +122,7 @@ const Allocation* allocate_device(size_t bytes) {
   a.size = bytes;
   a.number = ++m.count;
   a.shadow = make_shadow(a.begin, bytes);
-  r.cursor += pages + page;
+  r.cursor += pages + allocation_gap;
   std::memset(p, fill, a.begin - a.first_page + std::min(bytes, filled_bytes));
   std::memset(reinterpret_cast<void*>(a.end()), fill, a.last_page_end - a.end());
   m.used += bytes;

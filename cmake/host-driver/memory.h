@@ -1,7 +1,7 @@
 // Device memory: ordinary pages, laid out so that mistakes are noticed.
 //
-// Every allocation has pages of its own inside a reserved range of addresses, ends (up to its alignment) at a page that cannot be touched,
-// and starts after another one. Addresses are not used a second time, so a freed allocation stays untouchable.
+// Every allocation has pages of its own inside a reserved range of addresses, ends (up to its alignment) at pages that cannot be touched,
+// and starts after others, 64 MB of them. Addresses are not used a second time, so a freed allocation stays untouchable.
 #pragma once
 
 #include <cstddef>

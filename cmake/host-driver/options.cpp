@@ -21,6 +21,8 @@ Options read_options() {
   o.memory = static_cast<size_t>(from_environment("DICACHE_HOST_MEMORY", 4ll << 30));
   o.threads = static_cast<unsigned>(from_environment("DICACHE_HOST_THREADS", cores == 0 ? 1 : cores));
   o.arch = static_cast<unsigned>(from_environment("DICACHE_HOST_ARCH", 80));
+  o.version = static_cast<int>(from_environment("DICACHE_HOST_VERSION", 12040));
+  o.refuse_fused = false;
   o.eager = from_environment("DICACHE_HOST_EAGER", 0) != 0;
   o.interleave = from_environment("DICACHE_HOST_INTERLEAVE", 0) != 0;
   return o;
@@ -45,6 +47,8 @@ bool set_option(const char* name, long long value) {
   else if (std::strcmp(name, "memory") == 0) o.memory = static_cast<size_t>(value);
   else if (std::strcmp(name, "threads") == 0) o.threads = value < 1 ? 1 : static_cast<unsigned>(value);
   else if (std::strcmp(name, "arch") == 0) o.arch = static_cast<unsigned>(value);
+  else if (std::strcmp(name, "version") == 0) o.version = static_cast<int>(value);
+  else if (std::strcmp(name, "refuse_fused") == 0) o.refuse_fused = value != 0;
   else if (std::strcmp(name, "eager") == 0) o.eager = value != 0;
   else if (std::strcmp(name, "interleave") == 0) o.interleave = value != 0;
   else if (std::strcmp(name, "print") == 0) print_findings(value != 0);

@@ -80,9 +80,15 @@ public sealed unsafe partial class CudaBackend
             kernel.Name,
             "cuLaunchKernel");
         Interlocked.Increment(ref _launches);
-        if (_waitForEach && stream.Recording is null)
+        Issued(stream, "running ", kernel.Name);
+    }
+
+    /// <summary>Called after each kernel and matrix product: waits for it when failures are to be named.</summary>
+    private void Issued(CudaStream stream, string doing, string name)
+    {
+        if (NamesFailingKernels && !stream.Capturing)
         {
-            _driver.Check(_driver.cuStreamSynchronize(stream.Handle), "running ", kernel.Name);
+            _driver.Check(_driver.cuStreamSynchronize(stream.Handle), doing, name);
         }
     }
 

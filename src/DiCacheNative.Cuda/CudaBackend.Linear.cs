@@ -66,9 +66,9 @@ public sealed unsafe partial class CudaBackend
         if (InCublas(epilogue, w.Bias != 0) is { } fused)
         {
             nint bias = y.Type == ActivationType ? w.StoredBias : w.Bias;
-            if (_gemms.Find(ShapeOf(x, w, y, fused), bias) is { } plan)
+            GemmShape shape = ShapeOf(x, w, y, fused);
+            if (_gemms.Find(shape, bias) is { } plan && Run(stream, plan, x, w, bias, y, stream.Scratch.Take(plan.WorkspaceBytes)))
             {
-                plan.Run(w.Matrix, bias, x.Data, y.Data, stream.Scratch.Take(plan.WorkspaceBytes), stream.Handle, w.Name);
                 return;
             }
         }
@@ -79,7 +79,19 @@ public sealed unsafe partial class CudaBackend
         GemmPlan plain = _gemms.Find(ShapeOf(x, w, product, MatmulEpilogue.Default), 0)!;
         nint scratch = stream.Scratch.Take(productBytes + plain.WorkspaceBytes);
         product = productBytes == 0 ? y : product with { Data = scratch };
-        plain.Run(w.Matrix, 0, x.Data, product.Data, scratch + (nint)productBytes, stream.Handle, w.Name);
+        Run(stream, plain, x, w, 0, product, scratch + (nint)productBytes);
         Activate(stream, product, y, w.Bias, epilogue);
+    }
+
+    /// <summary>Issues a product; false when cuBLASLt, asked for the first time, cannot do its epilogue after all.</summary>
+    private bool Run(CudaStream stream, GemmPlan plan, in Tensor x, CudaLinearWeight w, nint bias, in Tensor y, nint workspace)
+    {
+        if (!_gemms.Run(plan, w.Matrix, bias, x.Data, y.Data, workspace, stream.Handle, w.Name))
+        {
+            return false;
+        }
+
+        Issued(stream, "running the product by ", w.Name);
+        return true;
     }
 }

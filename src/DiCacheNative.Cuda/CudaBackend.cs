@@ -8,11 +8,11 @@ namespace DiCacheNative.Cuda;
 
 /// <summary>
 /// The operations on an NVIDIA GPU: kernels of our own, compiled at run time, and cuBLASLt for matrix products. Operations are asynchronous;
-/// each host thread has a stream of its own. A recorded plan is a CUDA graph.
+/// each host thread has a stream of its own. A recorded plan becomes a CUDA graph at its second run.
 /// </summary>
 /// <remarks>
-/// Environment: DICACHE_SYNC=1 waits after each kernel and names the one that failed; DICACHE_KERNEL_CACHE names the folder of compiled
-/// kernels; DICACHE_CUDA_LIBRARIES names folders to look for NVRTC and cuBLASLt in.
+/// Environment: DICACHE_SYNC=1 waits after each kernel and names the one that failed, inside plans too, which then stay sequences of single
+/// operations; DICACHE_KERNEL_CACHE names the folder of compiled kernels; DICACHE_CUDA_LIBRARIES names folders to look for NVRTC and cuBLASLt in.
 /// Rows of at most 8192 elements are supported by the operations that normalise or sum rows.
 /// </remarks>
 public sealed unsafe partial class CudaBackend : IBackend
@@ -25,19 +25,16 @@ public sealed unsafe partial class CudaBackend : IBackend
     private readonly WeightUploader _uploader;
     private readonly StreamPool _streams;
     private readonly AttentionKernels _attention;
-    private readonly bool _waitForEach = Environment.GetEnvironmentVariable("DICACHE_SYNC") == "1";
     private long _launches;
     private bool _disposed;
 
     private CudaBackend(CudaLibraries libraries, CudaDevice device, CudaBackendOptions options)
     {
         (_libraries, _driver, Device) = (libraries, libraries.Driver!, device);
+        NamesFailingKernels = Switch("DICACHE_SYNC");
         ActivationType = options.Precision == CudaPrecision.F32 ? DType.F32 : DType.BF16;
         KernelCompiler compiler = new(libraries.Nvrtc!);
         KernelCache cache = new(compiler, options.KernelCacheFolder ?? KernelCache.DefaultFolder(), libraries.Name);
-        byte[][] images = cache.Images(compiler.Target(device.ComputeCapability));
-        KernelsCompiled = cache.Compiled;
-
         List<IDisposable> made = [];
         T Made<T>(T value)
             where T : IDisposable
@@ -52,7 +49,8 @@ public sealed unsafe partial class CudaBackend : IBackend
             _driver.Check(_driver.cuDeviceGet(&index, device.Index), "opening the device");
             _context = Made(ContextHandle.Retain(_driver, index, options.OnReleaseFailure));
             _context.MakeCurrent();
-            _kernels = Made(new KernelTable(_context, images));
+            _kernels = Made(new KernelTable(_context, cache, compiler.Target(device.ComputeCapability)));
+            KernelsCompiled = cache.Compiled;
             _gemms = Made(new GemmPlanCache(_context, libraries.CublasLt!, device.ComputeCapability));
             _uploader = Made(new WeightUploader(_context, ActivationType));
             _streams = Made(new StreamPool(_context));
@@ -69,7 +67,12 @@ public sealed unsafe partial class CudaBackend : IBackend
             throw;
         }
 
-        Description = $"{device}, {(ActivationType == DType.F32 ? "f32" : "bf16")}, NVRTC {compiler.Version}, {libraries.Origin}";
+        if (cache.Refusal.Length > 0)
+        {
+            options.Log?.Invoke(cache.Refusal);
+        }
+
+        Description = $"{device}, {(ActivationType == DType.F32 ? "f32" : "bf16")}, CUDA {libraries.DriverVersion}, NVRTC {compiler.Version}, {libraries.Origin}";
     }
 
     /// <inheritdoc/>
@@ -141,10 +144,8 @@ public sealed unsafe partial class CudaBackend : IBackend
     public IStepPlan Record(string name, Action operations)
     {
         ArgumentNullException.ThrowIfNull(operations);
-        CudaStream stream = Enter();
-        return stream.Recording is null
-            ? CudaGraph.Record(this, _context, stream, name, operations)
-            : throw new InvalidOperationException($"the plan {name} cannot be recorded while another one is");
+        EnterPlan(name);
+        return new CudaGraph(this, _context, name, operations);
     }
 
     /// <inheritdoc/>
@@ -188,21 +189,30 @@ public sealed unsafe partial class CudaBackend : IBackend
         _context.Dispose();
     }
 
-    /// <summary>Launches a recorded plan on the calling thread's stream.</summary>
-    internal void Launch(GraphExecHandle plan, string name)
-    {
-        CudaStream stream = EnterAtOnce(name);
+    /// <summary>True when every kernel is waited for, so that one that fails is named: plans then run operation by operation.</summary>
+    internal bool NamesFailingKernels { get; }
+
+    /// <summary>The calling thread's stream, for a plan.</summary>
+    internal CudaStream EnterPlan(string name) => EnterAtOnce($"the plan {name}");
+
+    /// <summary>Launches a recorded plan.</summary>
+    internal void Launch(CudaStream stream, GraphExecHandle plan, string name) =>
         _driver.Check(_driver.cuGraphLaunch(plan.Value, stream.Handle), "launching the plan ", name);
-        if (_waitForEach)
-        {
-            _driver.Check(_driver.cuStreamSynchronize(stream.Handle), "running the plan ", name);
-        }
-    }
+
+    /// <summary>An environment variable that is a switch: unset, 0 or false; 1 or true.</summary>
+    /// <exception cref="BackendException">It says something else.</exception>
+    private static bool Switch(string name) => Environment.GetEnvironmentVariable(name)?.ToLowerInvariant() switch
+    {
+        null or "" or "0" or "false" => false,
+        "1" or "true" => true,
+        string other => throw new BackendException($"the environment variable {name} is '{other}': it takes 1 or true, 0 or false"),
+    };
 
     /// <summary>The calling thread's stream, with the device made current.</summary>
     private CudaStream Enter()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        _driver.ThrowIfLost();
         _context.MakeCurrent();
         return _streams.Current;
     }

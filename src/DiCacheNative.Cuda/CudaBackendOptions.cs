@@ -17,6 +17,9 @@ public sealed record CudaBackendOptions
     /// </summary>
     public string? KernelCacheFolder { get; init; }
 
+    /// <summary>Receives notes, one sentence each.</summary>
+    public Action<string>? Log { get; init; }
+
     /// <summary>
     /// Told when the driver refuses to release something, which Dispose and finalizers never throw. Called on any thread.
     /// </summary>

@@ -16,6 +16,9 @@ public sealed record CudaDevice(int Index, string Name, int ComputeCapability, l
     /// <summary>The kernels use mma.sync for bf16 and cp.async, which Ampere brought.</summary>
     public const int LeastComputeCapability = 80;
 
+    /// <summary>What is said of a machine with a driver and without a GPU.</summary>
+    public const string NoDevice = "the NVIDIA driver knows of no device";
+
     /// <summary>Why the engine cannot use it; empty when it can.</summary>
     public string Refusal => ComputeCapability >= LeastComputeCapability
         ? ""
@@ -36,7 +39,7 @@ public sealed record CudaDevice(int Index, string Name, int ComputeCapability, l
         try
         {
             CudaDevice[] devices = Query(driver);
-            reason = devices.Length > 0 ? "" : "the NVIDIA driver knows of no device";
+            reason = devices.Length > 0 ? "" : NoDevice;
             return devices;
         }
         catch (BackendException e)

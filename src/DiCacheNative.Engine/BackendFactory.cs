@@ -17,19 +17,20 @@ public static class BackendFactory
     /// <param name="kind">Which; <see cref="BackendKind.Auto"/> takes CUDA when there is a device, the CPU otherwise.</param>
     /// <param name="threads">CPU threads; 0 for all cores.</param>
     /// <param name="precision">In what it computes.</param>
+    /// <param name="log">Receives notes, one sentence each: why there is a GPU and the CPU is taken, for example.</param>
     /// <exception cref="BackendException">It is not available here; the message says why.</exception>
-    public static IBackend Create(BackendKind kind, int threads = 0, BackendPrecision precision = BackendPrecision.Auto)
+    public static IBackend Create(BackendKind kind, int threads = 0, BackendPrecision precision = BackendPrecision.Auto, Action<string>? log = null)
     {
         IBackend? backend;
         string reason;
         switch (kind)
         {
             case BackendKind.Auto:
-                return TryCuda(precision, out backend, out _) ? backend! : Cpu(threads, precision);
+                return TryDevice(CudaLibraries.Find(), precision, log, out backend) ? backend! : Cpu(threads, precision);
             case BackendKind.Cuda:
-                return TryCuda(precision, out backend, out reason) ? backend! : throw Unavailable("CUDA", reason);
+                return TryCuda(CudaLibraries.Find(), precision, log, out backend, out reason) ? backend! : throw Unavailable("CUDA", reason);
             case BackendKind.CudaHost:
-                return TryHost(precision, out backend, out reason) ? backend! : throw Unavailable("CUDA host", reason);
+                return TryHost(precision, log, out backend, out reason) ? backend! : throw Unavailable("CUDA host", reason);
             default:
                 return Cpu(threads, precision);
         }
@@ -39,8 +40,8 @@ public static class BackendFactory
     public static IReadOnlyList<BackendStatus> List()
     {
         using CpuBackend cpu = Cpu(0, BackendPrecision.Auto);
-        bool hasCuda = TryCuda(BackendPrecision.Auto, out IBackend? cuda, out string noCuda);
-        bool hasHost = TryHost(BackendPrecision.Auto, out IBackend? host, out string noHost);
+        bool hasCuda = TryCuda(CudaLibraries.Find(), BackendPrecision.Auto, null, out IBackend? cuda, out string noCuda);
+        bool hasHost = TryHost(BackendPrecision.Auto, null, out IBackend? host, out string noHost);
         using (cuda)
         using (host)
         {
@@ -61,15 +62,44 @@ public static class BackendFactory
         Precision = precision switch { BackendPrecision.BF16 => CpuPrecision.Bf16, BackendPrecision.F32 => CpuPrecision.F32, _ => CpuPrecision.Auto },
     });
 
-    private static bool TryCuda(BackendPrecision precision, out IBackend? backend, out string reason)
+    /// <summary>A backend on a GPU, if there is one; one that is there and cannot be used is noted.</summary>
+    internal static bool TryDevice(CudaLibraries libraries, BackendPrecision precision, Action<string>? log, out IBackend? backend)
     {
-        CudaBackendOptions options = new() { Precision = precision == BackendPrecision.F32 ? CudaPrecision.F32 : CudaPrecision.BF16 };
+        if (TryCuda(libraries, precision, log, out backend, out string reason))
+        {
+            return true;
+        }
+
+        if (CudaDevice.List(libraries, out string none) is [CudaDevice device, ..])
+        {
+            log?.Invoke($"the CPU is used although there is a GPU ({device.Name}): {reason}");
+        }
+        else if (libraries.DriverVersion.Length > 0 && none != CudaDevice.NoDevice)
+        {
+            log?.Invoke($"the CPU is used although there is an NVIDIA driver: {reason}");
+        }
+
+        return false;
+    }
+
+    private static bool TryCuda(CudaLibraries libraries, BackendPrecision precision, Action<string>? log, out IBackend? backend, out string reason) =>
+        TryCreate(libraries, precision == BackendPrecision.F32 ? CudaPrecision.F32 : CudaPrecision.BF16, log, out backend, out reason);
+
+    private static bool TryCreate(CudaLibraries libraries, CudaPrecision precision, Action<string>? log, out IBackend? backend, out string reason)
+    {
+        CudaBackendOptions options = new()
+        {
+            Precision = precision,
+            Libraries = libraries,
+            Log = log,
+            OnReleaseFailure = log is null ? null : failure => log($"device memory was not released: {failure.Message}"),
+        };
         bool created = CudaBackend.TryCreate(options, out CudaBackend? cuda, out reason);
         backend = cuda;
         return created;
     }
 
-    private static bool TryHost(BackendPrecision precision, out IBackend? backend, out string reason)
+    private static bool TryHost(BackendPrecision precision, Action<string>? log, out IBackend? backend, out string reason)
     {
         backend = null;
         string path = Environment.GetEnvironmentVariable(HostDriverVariable) ?? Path.Combine(AppContext.BaseDirectory, HostDriverFile);
@@ -86,14 +116,8 @@ public static class BackendFactory
             return false;
         }
 
-        CudaBackendOptions options = new()
-        {
-            Precision = precision == BackendPrecision.BF16 ? CudaPrecision.BF16 : CudaPrecision.F32, Libraries = CudaLibraries.Host(path),
-        };
-        bool created = CudaBackend.TryCreate(options, out CudaBackend? host, out reason);
-        backend = host;
-        return created;
+        return TryCreate(CudaLibraries.Host(path), precision == BackendPrecision.BF16 ? CudaPrecision.BF16 : CudaPrecision.F32, log, out backend, out reason);
     }
 
-    private static BackendException Unavailable(string name, string reason) => new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose --backend cpu");
+    private static BackendException Unavailable(string name, string reason) => new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose the CPU backend");
 }

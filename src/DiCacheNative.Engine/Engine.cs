@@ -56,7 +56,7 @@ public sealed class Engine : IDisposable, IAsyncDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new EngineOptions();
         long start = Stopwatch.GetTimestamp();
-        IBackend backend = BackendFactory.Create(options.Backend, options.Threads, options.Precision);
+        IBackend backend = BackendFactory.Create(options.Backend, options.Threads, options.Precision, options.Log);
         try
         {
             IPipeline pipeline = FamilyOf(path) == ModelFamily.Wan ? WanPipeline.Load(backend, path, options) : FluxPipeline.Load(backend, path, options);

@@ -18,7 +18,7 @@ public sealed unsafe class FailureTests(ITestOutputHelper output)
         Run(); // compiles what the kernel cache lacks, which the other runs do not
         library.Reset();
         Outcome clean = Run();
-        int calls = library.Calls();
+        int calls = library.Calls(), launched = library.Calls("cuLaunchKernel");
         Assert.Equal((null, 0, ""), (clean.Error, clean.ReleaseFailures.Count, library.Live()));
         output.WriteLine($"{calls} calls");
         Assert.True(library.Calls("cuGraphInstantiate") > 0); // counted without its suffix
@@ -32,7 +32,10 @@ public sealed unsafe class FailureTests(ITestOutputHelper output)
             Outcome outcome = Run();
 
             string what = $"call {n} of {calls}: {outcome.Error?.Message}{string.Join("; ", outcome.ReleaseFailures.Select(f => f.Message))}";
-            Assert.True((outcome.Error is null ? 0 : 1) + outcome.ReleaseFailures.Count >= 1, $"{what}: the failure went unnoticed");
+
+            // A product whose epilogue cannot be had is made without it: with a kernel more.
+            bool madeUpFor = library.Calls("cuLaunchKernel") > launched;
+            Assert.True((outcome.Error is null ? 0 : 1) + outcome.ReleaseFailures.Count >= 1 || madeUpFor, $"{what}: the failure went unnoticed");
             Assert.True(outcome.Error is null or BackendException, $"{what}: {outcome.Error}");
             Assert.True(library.Live().Length == 0, $"{what}: {library.Live()}");
             Assert.True(library.Findings().Length == 0, $"{what}: {library.Findings()}");
@@ -161,6 +164,7 @@ public sealed unsafe class FailureTests(ITestOutputHelper output)
         }));
         plan.Run();
         backend.Measure(plan.Run);
+        plan.Run();
         backend.Download(x.SliceCols(0, 8), new float[32 * 8]);
         backend.Download(sums, new float[ProbeSums.Count]);
         backend.Synchronize();

@@ -1,8 +1,10 @@
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Tests.HostDriver;
 
 namespace DiCacheNative.Cuda.Tests;
 
 /// <summary>Libraries that are not there, and how failures are worded.</summary>
+[Collection(HostCollection.Name)]
 public sealed class LibraryTests
 {
     [Fact]
@@ -37,6 +39,45 @@ public sealed class LibraryTests
     }
 
     [Theory]
+    [InlineData(12040, "libnvrtc.so.12 was not found: install CUDA's NVRTC 12, or name its folder in DICACHE_CUDA_LIBRARIES (libnvrtc.so.13 would need a newer driver: this one supports CUDA 12.4)")]
+    [InlineData(13000, "libnvrtc.so.13 or libnvrtc.so.12 was not found: install CUDA's NVRTC 12 or 13, or name its folder in DICACHE_CUDA_LIBRARIES")]
+    [InlineData(11080, "the NVIDIA driver supports CUDA 11.8 only: update it (525 or newer)")]
+    public void A_library_newer_than_the_driver_is_not_looked_for(int version, string expected)
+    {
+        HostDriverLibrary library = HostBackends.Library(HostBackends.Normal);
+        using TemporaryLinks folder = new(HostBackends.Normal, "libcuda.so.1");
+        library.Option("version", version);
+        try
+        {
+            CudaLibraries libraries = CudaLibraries.Search(folder.Path, [folder.Path], systemToo: false);
+
+            Assert.Equal($"{version / 1000}.{version % 1000 / 10}", libraries.DriverVersion);
+            Assert.Contains(expected, libraries.Missing);
+        }
+        finally
+        {
+            library.Option("version", 12040);
+        }
+    }
+
+    [Fact]
+    public void Of_two_versions_the_newest_that_the_driver_can_run_is_taken_and_the_other_named()
+    {
+        HostDriverLibrary library = HostBackends.Library(HostBackends.Normal);
+        using TemporaryLinks folder = new(HostBackends.Normal, "libcuda.so.1", "libnvrtc.so.12", "libnvrtc.so.13", "libcublasLt.so.12", "libcublasLt.so.13");
+        library.Option("version", 12040);
+        CudaLibraries old = CudaLibraries.Search(folder.Path, [folder.Path], systemToo: false);
+        library.Option("version", 13000);
+        CudaLibraries recent = CudaLibraries.Search(folder.Path, [folder.Path], systemToo: false);
+        library.Option("version", 12040);
+
+        Assert.True(old.Complete && recent.Complete, string.Join("; ", old.Missing));
+        Assert.Contains("libnvrtc.so.13 left aside (the driver supports CUDA 12.4), libnvrtc.so.12", old.Origin.Replace(folder.Path + "/", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("libcublasLt.so.13", recent.Origin, StringComparison.Ordinal);
+        Assert.DoesNotContain("left aside", recent.Origin, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(0f, 0x0000)]
     [InlineData(-1f, 0xBF80)]
     [InlineData(1.00390625f, 0x3F80)] // halfway, to even
@@ -62,5 +103,22 @@ public sealed class LibraryTests
         BFloat16.Round([.. Enumerable.Repeat(nan, 20)], rounded);
 
         Assert.All(rounded, r => Assert.True((r & 0x7FFF) > 0x7F80, $"{r:X4}"));
+    }
+
+    /// <summary>A folder of links under NVIDIA's names to the host driver.</summary>
+    private sealed class TemporaryLinks : IDisposable
+    {
+        public TemporaryLinks(string library, params string[] names)
+        {
+            Directory.CreateDirectory(Path);
+            foreach (string name in names)
+            {
+                File.CreateSymbolicLink(System.IO.Path.Combine(Path, name), DiCacheNative.Tests.Repository.File(".native", "host-driver", $"lib{library}.so"));
+            }
+        }
+
+        public string Path { get; } = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"dicache-libraries-{Guid.NewGuid():N}");
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
     }
 }

@@ -72,7 +72,7 @@ internal sealed unsafe class CublasLt
     {
         1 => "CUBLAS_STATUS_NOT_INITIALIZED",
         3 => "CUBLAS_STATUS_ALLOC_FAILED",
-        7 => "CUBLAS_STATUS_INVALID_VALUE",
+        InvalidValue => "CUBLAS_STATUS_INVALID_VALUE",
         8 => "CUBLAS_STATUS_ARCH_MISMATCH",
         11 => "CUBLAS_STATUS_MAPPING_ERROR",
         13 => "CUBLAS_STATUS_EXECUTION_FAILED",
@@ -80,6 +80,9 @@ internal sealed unsafe class CublasLt
         NotSupported => "CUBLAS_STATUS_NOT_SUPPORTED",
         _ => "CUBLAS_STATUS",
     };
+
+    /// <summary>CUBLAS_STATUS_INVALID_VALUE.</summary>
+    public const int InvalidValue = 7;
 
     /// <summary>CUBLAS_STATUS_NOT_SUPPORTED: this combination of types, shapes and epilogue has no kernel.</summary>
     public const int NotSupported = 15;

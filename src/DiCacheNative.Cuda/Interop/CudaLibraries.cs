@@ -11,6 +11,7 @@ namespace DiCacheNative.Cuda;
 public sealed class CudaLibraries
 {
     private readonly List<string> _missing = [];
+    private int _driverVersion;
 
     private CudaLibraries(string name)
     {
@@ -32,6 +33,9 @@ public sealed class CudaLibraries
     /// <summary>NVRTC's version, as in "12.4"; empty when it is absent.</summary>
     public string CompilerVersion => Nvrtc is null ? "" : new KernelCompiler(Nvrtc).Version;
 
+    /// <summary>The newest version of CUDA that the driver supports, as in "12.4"; empty without a driver.</summary>
+    public string DriverVersion => _driverVersion == 0 ? "" : $"{_driverVersion / 1000}.{_driverVersion % 1000 / 10}";
+
     internal Driver? Driver { get; private set; }
 
     internal Nvrtc? Nvrtc { get; private set; }
@@ -46,23 +50,28 @@ public sealed class CudaLibraries
     public static CudaLibraries Find(params IReadOnlyList<string> folders)
     {
         ArgumentNullException.ThrowIfNull(folders);
-        string[] searched = [.. folders, .. LibraryLocator.DefaultFolders()];
-        CudaLibraries libraries = new("cuda");
-        List<string> origins = [];
 
         // The driver belongs to the system: a copy in some folder would not fit the kernel module.
-        nint driver = LibraryLocator.Load([], LibraryLocator.DriverNames, out string path);
+        return Search(null, [.. folders, .. LibraryLocator.DefaultFolders()], systemToo: true);
+    }
+
+    /// <summary>Looks for NVIDIA's libraries in given places.</summary>
+    /// <param name="driverFolder">Folder of the driver; null for the system's.</param>
+    /// <param name="searched">Folders of the other libraries.</param>
+    /// <param name="systemToo">Whether they may be the system's.</param>
+    internal static CudaLibraries Search(string? driverFolder, string[] searched, bool systemToo)
+    {
+        CudaLibraries libraries = new("cuda");
+        List<string> origins = [];
+        nint driver = LibraryLocator.Load(driverFolder is null ? [] : [driverFolder], LibraryLocator.DriverNames, driverFolder is null, out string path);
         libraries.Driver = libraries.Bound(
             driver, path, Driver.Bind, origins, $"{LibraryLocator.DriverNames[0]} was not found: install the NVIDIA driver (525 or newer) or use the CPU backend");
-
+        libraries.AskForVersion();
         LibraryLocator.LoadNvrtcBuiltins(searched);
-        nint nvrtc = LibraryLocator.Load(searched, LibraryLocator.NvrtcNames, out path);
-        libraries.Nvrtc = libraries.Bound(
-            nvrtc, path, Nvrtc.Bind, origins, $"{string.Join(" or ", LibraryLocator.NvrtcNames)} was not found: install CUDA's NVRTC 12 or 13, or name its folder in DICACHE_CUDA_LIBRARIES");
-
-        nint cublas = LibraryLocator.Load(searched, LibraryLocator.CublasLtNames, out path);
-        libraries.CublasLt = libraries.Bound(
-            cublas, path, CublasLt.Bind, origins, $"{string.Join(" or ", LibraryLocator.CublasLtNames)} was not found: install cuBLAS 12 or 13, or name its folder in DICACHE_CUDA_LIBRARIES");
+        nint nvrtc = libraries.Load(searched, systemToo, LibraryLocator.NvrtcName, "CUDA's NVRTC", origins, out path, out string absent);
+        libraries.Nvrtc = libraries.Bound(nvrtc, path, Nvrtc.Bind, origins, absent);
+        nint cublas = libraries.Load(searched, systemToo, LibraryLocator.CublasLtName, "cuBLAS", origins, out path, out absent);
+        libraries.CublasLt = libraries.Bound(cublas, path, CublasLt.Bind, origins, absent);
         libraries.Origin = string.Join(", ", origins);
         return libraries;
     }
@@ -81,6 +90,7 @@ public sealed class CudaLibraries
         libraries.Driver = libraries.Bound(handle, path, Driver.Bind, origins, absent);
         if (handle != 0)
         {
+            libraries.AskForVersion();
             libraries.Nvrtc = libraries.Bound(handle, path, Nvrtc.Bind, [], absent);
             libraries.CublasLt = libraries.Bound(handle, path, CublasLt.Bind, [], absent);
         }
@@ -89,12 +99,57 @@ public sealed class CudaLibraries
         return libraries;
     }
 
+    private unsafe void AskForVersion()
+    {
+        int version = 0;
+        if (Driver is not { } driver)
+        {
+            return;
+        }
+
+        CuResult result = driver.cuDriverGetVersion(&version);
+        if (result == CuResult.Success)
+        {
+            _driverVersion = version;
+        }
+        else
+        {
+            _missing.Add(driver.Error(result, "asking the NVIDIA driver for its version", "cuDriverGetVersion(&version)").Message);
+        }
+    }
+
+    /// <summary>
+    /// Loads the newest version that the driver can run: what a newer library compiles or brings along, an older driver refuses to load. Without a
+    /// driver any version will do, since kernels can be compiled all the same.
+    /// </summary>
+    private nint Load(string[] folders, bool systemToo, Func<int, string> nameOf, string what, List<string> origins, out string path, out string absent)
+    {
+        int newest = _driverVersion == 0 ? int.MaxValue : _driverVersion / 1000;
+        int[] fitting = [.. LibraryLocator.Majors.Where(m => m <= newest)], tooNew = [.. LibraryLocator.Majors.Where(m => m > newest)];
+        nint library = LibraryLocator.Load(folders, [.. fitting.Select(nameOf)], systemToo, out path);
+        string left = string.Join(" or ", tooNew.Select(nameOf));
+        if (library != 0 && tooNew.Any(m => folders.Any(f => File.Exists(Path.Combine(f, nameOf(m))))))
+        {
+            origins.Add($"{left} left aside (the driver supports CUDA {DriverVersion})");
+        }
+
+        absent = fitting.Length == 0
+            ? $"the NVIDIA driver supports CUDA {DriverVersion} only: update it (525 or newer)"
+            : $"{string.Join(" or ", fitting.Select(nameOf))} was not found: install {what} {string.Join(" or ", fitting.Order())}, or name its folder in DICACHE_CUDA_LIBRARIES"
+                + (tooNew.Length == 0 ? "" : $" ({left} would need a newer driver: this one supports CUDA {DriverVersion})");
+        return library;
+    }
+
     private T? Bound<T>(nint handle, string path, Binder<T> bind, List<string> origins, string absent)
         where T : class
     {
         if (handle == 0)
         {
-            _missing.Add(absent);
+            if (!_missing.Contains(absent))
+            {
+                _missing.Add(absent);
+            }
+
             return null;
         }
 

@@ -9,6 +9,7 @@ namespace DiCacheNative.Cuda.Interop;
 internal sealed unsafe class Driver
 {
     public readonly delegate* unmanaged<uint, CuResult> cuInit;
+    public readonly delegate* unmanaged<int*, CuResult> cuDriverGetVersion;
     public readonly delegate* unmanaged<CuResult, byte**, CuResult> cuGetErrorName;
 
     public readonly delegate* unmanaged<int*, CuResult> cuDeviceGetCount;
@@ -53,6 +54,7 @@ internal sealed unsafe class Driver
     private Driver(NativeExports e)
     {
         cuInit = (delegate* unmanaged<uint, CuResult>)e.Find("cuInit");
+        cuDriverGetVersion = (delegate* unmanaged<int*, CuResult>)e.Find("cuDriverGetVersion");
         cuGetErrorName = (delegate* unmanaged<CuResult, byte**, CuResult>)e.Find("cuGetErrorName");
 
         cuDeviceGetCount = (delegate* unmanaged<int*, CuResult>)e.Find("cuDeviceGetCount");
@@ -118,9 +120,30 @@ internal sealed unsafe class Driver
         }
     }
 
+    /// <summary>The failure that lost the device to this process; null while there was none.</summary>
+    public CudaException? Lost { get; private set; }
+
     /// <summary>The error as an exception, without throwing it.</summary>
-    public CudaException Error(CuResult result, string doing, string call) =>
-        new(NameOf(result), (int)result, CudaException.CallText(call), doing);
+    public CudaException Error(CuResult result, string doing, string call)
+    {
+        string name = NameOf(result), text = CudaException.CallText(call);
+        if (!LostContext.Is(result))
+        {
+            return new CudaException(name, (int)result, text, doing);
+        }
+
+        // Whoever comes later is told of the first failure, not of its own call.
+        return Lost?.Again() ?? (Lost = CudaException.Lost(name, (int)result, text, doing));
+    }
+
+    /// <summary>Refuses further work once the device is lost.</summary>
+    public void ThrowIfLost()
+    {
+        if (Lost is { } lost)
+        {
+            throw lost.Again();
+        }
+    }
 
     [DoesNotReturn]
     private void Throw(CuResult result, string doing, string call) => throw Error(result, doing, call);

@@ -13,6 +13,7 @@ internal sealed unsafe class ContextHandle : SafeHandle
 {
     private readonly int _device;
     private readonly Action<CudaException>? _onReleaseFailure;
+    private bool _toldLost;
 
     private ContextHandle(Driver driver, int device, Action<CudaException>? onReleaseFailure)
         : base(0, ownsHandle: true)
@@ -50,9 +51,16 @@ internal sealed unsafe class ContextHandle : SafeHandle
         return result is CuResult.Success or CuResult.Deinitialized || ReleaseFailed(Driver.Error(result, "releasing it", call));
     }
 
-    /// <summary>Reports a failure to release something; false, for the caller to return.</summary>
+    /// <summary>
+    /// Reports a failure to release something; false, for the caller to return. When the device is lost nothing can be released: that is said once.
+    /// </summary>
     public bool ReleaseFailed(CudaException failure)
     {
+        if (Driver.Lost is not null && Interlocked.Exchange(ref _toldLost, true))
+        {
+            return false;
+        }
+
         try
         {
             _onReleaseFailure?.Invoke(failure);

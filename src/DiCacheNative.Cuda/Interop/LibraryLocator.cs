@@ -8,20 +8,22 @@ internal static class LibraryLocator
     /// <summary>File names of the driver, best first.</summary>
     public static string[] DriverNames => OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1"];
 
-    /// <summary>File names of NVRTC, newest first.</summary>
-    public static string[] NvrtcNames =>
-        OperatingSystem.IsWindows() ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"] : ["libnvrtc.so.13", "libnvrtc.so.12"];
+    /// <summary>Major versions of CUDA whose libraries the engine can use, newest first.</summary>
+    public static int[] Majors { get; } = [13, 12];
 
-    /// <summary>File names of cuBLASLt, newest first.</summary>
-    public static string[] CublasLtNames =>
-        OperatingSystem.IsWindows() ? ["cublasLt64_13.dll", "cublasLt64_12.dll"] : ["libcublasLt.so.13", "libcublasLt.so.12"];
+    /// <summary>File name of NVRTC of a major version.</summary>
+    public static string NvrtcName(int major) => OperatingSystem.IsWindows() ? $"nvrtc64_{major}0_0.dll" : $"libnvrtc.so.{major}";
+
+    /// <summary>File name of cuBLASLt of a major version.</summary>
+    public static string CublasLtName(int major) => OperatingSystem.IsWindows() ? $"cublasLt64_{major}.dll" : $"libcublasLt.so.{major}";
 
     /// <summary>Loads the first of <paramref name="names"/> that is in one of <paramref name="folders"/> or known to the system.</summary>
     /// <param name="folders">Searched first, in this order.</param>
     /// <param name="names">File names, best first.</param>
+    /// <param name="systemToo">Whether the system is asked.</param>
     /// <param name="path">Where it was found, or the bare name when the system found it.</param>
     /// <returns>The library, 0 when there is none. It is never unloaded.</returns>
-    public static nint Load(IEnumerable<string> folders, string[] names, out string path)
+    public static nint Load(IEnumerable<string> folders, string[] names, bool systemToo, out string path)
     {
         foreach (string folder in folders)
         {
@@ -35,7 +37,7 @@ internal static class LibraryLocator
             }
         }
 
-        foreach (string name in names)
+        foreach (string name in systemToo ? names : [])
         {
             if (TryLoadFromSystem(name, out nint found))
             {

@@ -3,79 +3,98 @@ using DiCacheNative.Cuda.Interop;
 
 namespace DiCacheNative.Cuda.Runtime;
 
-/// <summary>A recorded sequence of operations as a CUDA graph: one call launches all of them.</summary>
-internal sealed unsafe class CudaGraph : IStepPlan
+/// <summary>
+/// A sequence of operations that becomes a CUDA graph: the first run issues them one by one, the second captures them, and from then on one
+/// call launches all of them.
+/// </summary>
+/// <remarks>
+/// The first run finds everything that a capture must not make: algorithms of matrix products (cuBLASLt's heuristics fail while a stream
+/// captures), their kernels, which libraries load when first used, and scratch memory of the greatest size needed. What runs only once is
+/// never captured.
+/// </remarks>
+internal sealed unsafe class CudaGraph(CudaBackend backend, ContextHandle context, string name, Action operations) : IStepPlan
 {
-    private readonly CudaBackend _backend;
-    private readonly GraphExecHandle _exec;
-    private readonly PlanRecording _recording;
-    private readonly PlanMemory _memory;
+    private readonly PlanRecording _recording = new(context);
+    private GraphExecHandle? _exec;
+    private PlanMemory? _memory; // of what was captured
+    private bool _ran;
+    private bool _disposed;
 
-    private CudaGraph(CudaBackend backend, string name, GraphExecHandle exec, PlanRecording recording, PlanMemory memory)
-    {
-        (_backend, Name, _exec, _recording, _memory) = (backend, name, exec, recording, memory);
-    }
-
-    public string Name { get; }
-
-    /// <summary>Captures what <paramref name="operations"/> issues on the calling thread.</summary>
-    public static CudaGraph Record(CudaBackend backend, ContextHandle context, CudaStream stream, string name, Action operations)
-    {
-        Driver driver = context.Driver;
-        PlanRecording recording = new(context);
-        try
-        {
-            // Relaxed: scratch memory may have to be allocated while recording, which other modes forbid.
-            driver.Check(driver.cuStreamBeginCapture(stream.Handle, CuStreamCaptureMode.Relaxed), "beginning to record ", name);
-            using GraphHandle graph = Capture(context, stream, recording, name, operations, out PlanMemory memory);
-            return new CudaGraph(backend, name, GraphExecHandle.Instantiate(context, graph, name), recording, memory);
-        }
-        catch
-        {
-            recording.Dispose();
-            throw;
-        }
-    }
+    public string Name => name;
 
     public void Run()
     {
-        if (_exec.IsClosed)
+        if (_disposed)
         {
-            throw new ObjectDisposedException(nameof(IStepPlan), $"the plan {Name} was disposed");
+            throw new ObjectDisposedException(nameof(IStepPlan), $"the plan {name} was disposed");
         }
 
-        _memory.RequireAlive(Name);
-        _backend.Launch(_exec, Name);
+        CudaStream stream = backend.EnterPlan(name);
+        if (_exec is null && _ran && !backend.NamesFailingKernels)
+        {
+            _exec = Capture(stream);
+        }
+
+        if (_exec is not null)
+        {
+            _memory!.RequireAlive(name);
+            backend.Launch(stream, _exec, name);
+            return;
+        }
+
+        Issue(stream, capturing: false);
+        _ran = true;
     }
 
     public void Dispose()
     {
-        _exec.Dispose();
+        _disposed = true;
+        _exec?.Dispose();
         _recording.Dispose();
     }
 
-    private static GraphHandle Capture(ContextHandle context, CudaStream stream, PlanRecording recording, string name, Action operations, out PlanMemory memory)
+    private GraphExecHandle Capture(CudaStream stream)
     {
+        Driver driver = context.Driver;
         nint captured = 0;
-        stream.Recording = recording;
-        try
+
+        // Another thread may not ask cuBLASLt for anything new meanwhile.
+        lock (GemmPlanCache.Gate)
         {
-            memory = PlanMemory.Record(operations);
-        }
-        catch
-        {
-            // The capture must end, or the stream would stay unusable; what it gives is only thrown away.
-            stream.Recording = null;
-            if (context.Driver.cuStreamEndCapture(stream.Handle, &captured) == CuResult.Success && captured != 0)
+            driver.Check(driver.cuStreamBeginCapture(stream.Handle, CuStreamCaptureMode.ThreadLocal), "beginning to record ", name);
+            try
             {
-                new GraphHandle(context, captured).Dispose();
+                _memory = PlanMemory.Record(() => Issue(stream, capturing: true));
+            }
+            catch
+            {
+                // The capture must end, or the stream would stay unusable; what it gives is only thrown away.
+                if (driver.cuStreamEndCapture(stream.Handle, &captured) == CuResult.Success && captured != 0)
+                {
+                    new GraphHandle(context, captured).Dispose();
+                }
+
+                throw;
             }
 
-            throw;
+            driver.Check(driver.cuStreamEndCapture(stream.Handle, &captured), "ending to record ", name);
         }
 
-        stream.Recording = null;
-        context.Driver.Check(context.Driver.cuStreamEndCapture(stream.Handle, &captured), "ending to record ", name);
-        return new GraphHandle(context, captured);
+        using GraphHandle graph = new(context, captured);
+        return GraphExecHandle.Instantiate(context, graph, name);
+    }
+
+    private void Issue(CudaStream stream, bool capturing)
+    {
+        _recording.Capturing = capturing;
+        stream.Recording = _recording;
+        try
+        {
+            operations();
+        }
+        finally
+        {
+            stream.Recording = null;
+        }
     }
 }

@@ -23,10 +23,13 @@ internal sealed class CudaStream : IDisposable
 
     public StagingRing Staging { get; }
 
-    /// <summary>The plan being recorded on this stream; null when operations run at once.</summary>
+    /// <summary>The plan whose operations are being issued or captured on this stream; null when operations are nobody's.</summary>
     public PlanRecording? Recording { get; set; }
 
-    /// <summary>Scratch memory of the plan being recorded, else of the stream.</summary>
+    /// <summary>True when operations are captured instead of run.</summary>
+    public bool Capturing => Recording is { Capturing: true };
+
+    /// <summary>Scratch memory of the plan whose operations are issued, else of the stream.</summary>
     public DeviceScratch Scratch => Recording?.Scratch ?? _scratch;
 
     public void Dispose()
@@ -37,10 +40,13 @@ internal sealed class CudaStream : IDisposable
     }
 }
 
-/// <summary>What a recorded plan must own: its scratch memory.</summary>
+/// <summary>What a plan must own: its scratch memory.</summary>
 internal sealed class PlanRecording(ContextHandle context) : IDisposable
 {
     public DeviceScratch Scratch { get; } = new(context);
+
+    /// <summary>True while operations are captured, false while they run.</summary>
+    public bool Capturing { get; set; }
 
     public void Dispose() => Scratch.Dispose();
 }

@@ -9,13 +9,21 @@ namespace DiCacheNative.Cuda.Runtime;
 /// Matrix products y = x W^T by cuBLASLt. What it takes to run one shape (descriptors, and the algorithm that the library's heuristics prefer)
 /// is found once and kept. cuBLASLt thinks in columns: a row-major y [M, N] is its column-major N x M, so it is asked for W^T (transposed A) times x.
 /// </summary>
+/// <remarks>
+/// Neither the heuristics nor the first run of an algorithm, which loads its kernel, may happen while any stream of the process captures: both hold
+/// <see cref="Gate"/>, as a capture does. A plan issues its operations once before it captures them, so a capture finds all it needs here.
+/// </remarks>
 internal sealed unsafe class GemmPlanCache : IDisposable
 {
+    /// <summary>Held while a stream captures, and while cuBLASLt is asked for something new. Of the process, as the device is.</summary>
+    public static readonly Lock Gate = new();
+
     private readonly ConcurrentDictionary<GemmShape, GemmPlan?> _plans = new();
     private readonly ContextHandle _context;
     private readonly CublasLt _cublas;
     private readonly CublasLtHandle _handle;
     private readonly long _workspaceBytes;
+    private const string MatmulCall = "cublasLtMatmul";
 
     /// <summary>Opens cuBLASLt.</summary>
     /// <param name="context">The device.</param>
@@ -40,9 +48,47 @@ internal sealed unsafe class GemmPlanCache : IDisposable
             return plan;
         }
 
-        lock (_plans)
+        lock (Gate)
         {
             return _plans.TryGetValue(shape, out plan) ? plan : _plans[shape] = Make(shape, bias);
+        }
+    }
+
+    /// <summary>Issues a product.</summary>
+    /// <param name="plan">What <see cref="Find"/> gave.</param>
+    /// <param name="weight">W [N, K].</param>
+    /// <param name="bias">N values of the output's type; 0 when the epilogue takes none.</param>
+    /// <param name="x">[M, K].</param>
+    /// <param name="y">[M, N].</param>
+    /// <param name="workspace"><see cref="GemmPlan.WorkspaceBytes"/> bytes.</param>
+    /// <param name="stream">Where.</param>
+    /// <param name="name">Name of the weight, for messages.</param>
+    /// <returns>False when the first run shows that the library cannot do the epilogue for this shape; <see cref="Find"/> then gives null.</returns>
+    public bool Run(GemmPlan plan, nint weight, nint bias, nint x, nint y, nint workspace, nint stream, string name)
+    {
+        if (plan.HasRun)
+        {
+            Check(plan.Run(weight, bias, x, y, workspace, stream), "multiplying by ", name, MatmulCall);
+            return true;
+        }
+
+        lock (Gate)
+        {
+            if (_plans[plan.Shape] is null)
+            {
+                return false; // another thread was first
+            }
+
+            int status = plan.Run(weight, bias, x, y, workspace, stream);
+            if (plan.Shape.Epilogue != MatmulEpilogue.Default && status is CublasLt.InvalidValue or CublasLt.NotSupported)
+            {
+                _plans[plan.Shape] = null;
+                plan.Dispose();
+                return false;
+            }
+
+            Check(status, "multiplying by ", name, MatmulCall);
+            return true;
         }
     }
 
@@ -57,20 +103,47 @@ internal sealed unsafe class GemmPlanCache : IDisposable
         _handle.Dispose();
     }
 
+    private void Check(int status, string doing, string subject, string call)
+    {
+        if (status != 0)
+        {
+            RefuseIfLost();
+        }
+
+        CublasLt.Check(status, doing, subject, call);
+    }
+
+    // The library has words of its own for the failure of an earlier kernel: the driver knows better.
+    private void RefuseIfLost()
+    {
+        nuint free = 0, total = 0;
+        CuResult result = _context.Driver.cuMemGetInfo(&free, &total);
+        if (LostContext.Is(result))
+        {
+            throw _context.Driver.Error(result, "calling cuBLASLt", "cuMemGetInfo(&free, &total)");
+        }
+    }
+
     private GemmPlan? Make(in GemmShape shape, nint bias)
     {
         GemmPlan plan = new(_context, _cublas, _handle, shape, bias);
         try
         {
-            if (plan.Choose(_workspaceBytes, out int status))
+            int status = plan.Choose(_workspaceBytes);
+            if (status is not 0 and not CublasLt.NotSupported)
             {
-                return plan;
+                RefuseIfLost();
             }
 
-            plan.Dispose();
-            return shape.Epilogue == MatmulEpilogue.Default
-                ? throw new CudaException(CublasLt.NameOf(status), status, "cublasLtMatmulAlgoGetHeuristic", $"looking for a matrix product for {shape}")
-                : null;
+            if (status != 0 && shape.Epilogue != MatmulEpilogue.Default)
+            {
+                // Whatever the reason is: which shapes and epilogues go together differs from version to version, and nothing is lost without one.
+                plan.Dispose();
+                return null;
+            }
+
+            CublasLt.Check(status, "looking for a matrix product for ", shape.ToString(), "cublasLtMatmulAlgoGetHeuristic");
+            return plan;
         }
         catch
         {
@@ -106,6 +179,7 @@ internal sealed unsafe class GemmPlan : IDisposable
     private readonly MatmulDescriptor _descriptor;
     private readonly MatrixLayout _weight, _x, _y;
     private MatmulAlgo _algorithm;
+    private bool _hasRun;
 
     public GemmPlan(ContextHandle context, CublasLt cublas, CublasLtHandle handle, in GemmShape shape, nint bias)
     {
@@ -134,8 +208,14 @@ internal sealed unsafe class GemmPlan : IDisposable
     /// <summary>Bytes of scratch memory that <see cref="Run"/> needs.</summary>
     public long WorkspaceBytes { get; private set; }
 
-    /// <summary>Asks the library's heuristics for an algorithm; false when there is none.</summary>
-    public bool Choose(long workspaceBytes, out int status)
+    /// <summary>What it multiplies.</summary>
+    public GemmShape Shape => _shape;
+
+    /// <summary>True once a product was issued: the library has loaded the kernel.</summary>
+    public bool HasRun => Volatile.Read(ref _hasRun);
+
+    /// <summary>Asks the library's heuristics for an algorithm; gives its status, 0 for success.</summary>
+    public int Choose(long workspaceBytes)
     {
         using MatmulPreference preference = MatmulPreference.Create(_context, _cublas);
         preference.Set(MatmulPreferenceAttribute.MaxWorkspaceBytes, (ulong)workspaceBytes);
@@ -145,28 +225,19 @@ internal sealed unsafe class GemmPlan : IDisposable
         preference.Set(MatmulPreferenceAttribute.MinAlignmentD, (uint)_shape.YAlignment);
         MatmulHeuristicResult result = default;
         int found = 0;
-        status = _cublas.cublasLtMatmulAlgoGetHeuristic(
+        int status = _cublas.cublasLtMatmulAlgoGetHeuristic(
             _handle.Value, _descriptor.Value, _weight.Value, _x.Value, _y.Value, _y.Value, preference.Value, 1, &result, &found);
-        if (status == CublasLt.NotSupported || (status == 0 && (found == 0 || result.State != 0)))
+        if (status == 0 && (found == 0 || result.State != 0))
         {
             status = CublasLt.NotSupported;
-            return false;
         }
 
-        CublasLt.Check(status, "looking for a matrix product for ", _shape.ToString(), "cublasLtMatmulAlgoGetHeuristic");
         (_algorithm, WorkspaceBytes) = (result.Algo, (long)result.WorkspaceSize);
-        return true;
+        return status;
     }
 
-    /// <summary>Issues the product.</summary>
-    /// <param name="weight">W [N, K].</param>
-    /// <param name="bias">N values of the output's type; 0 when the epilogue takes none.</param>
-    /// <param name="x">[M, K].</param>
-    /// <param name="y">[M, N].</param>
-    /// <param name="workspace"><see cref="WorkspaceBytes"/> bytes.</param>
-    /// <param name="stream">Where.</param>
-    /// <param name="name">Name of the weight, for messages.</param>
-    public void Run(nint weight, nint bias, nint x, nint y, nint workspace, nint stream, string name)
+    /// <summary>Issues the product; gives the library's status, 0 for success.</summary>
+    public int Run(nint weight, nint bias, nint x, nint y, nint workspace, nint stream)
     {
         float one = 1, zero = 0;
         lock (_lock)
@@ -177,12 +248,25 @@ internal sealed unsafe class GemmPlan : IDisposable
             }
 
             MatmulAlgo algorithm = _algorithm;
-            CublasLt.Check(
-                _cublas.cublasLtMatmul(
-                    _handle.Value, _descriptor.Value, &one, (void*)weight, _weight.Value, (void*)x, _x.Value, &zero, (void*)y, _y.Value, (void*)y, _y.Value, &algorithm, (void*)workspace, (nuint)WorkspaceBytes, stream),
-                "multiplying by ",
-                name,
-                "cublasLtMatmul");
+            int status = _cublas.cublasLtMatmul(
+                _handle.Value,
+                _descriptor.Value,
+                &one,
+                (void*)weight,
+                _weight.Value,
+                (void*)x,
+                _x.Value,
+                &zero,
+                (void*)y,
+                _y.Value,
+                (void*)y,
+                _y.Value,
+                &algorithm,
+                (void*)workspace,
+                (nuint)WorkspaceBytes,
+                stream);
+            Volatile.Write(ref _hasRun, status == 0);
+            return status;
         }
     }
 

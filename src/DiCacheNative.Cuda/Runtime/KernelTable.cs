@@ -10,27 +10,29 @@ internal sealed unsafe class KernelTable : IDisposable
     private readonly List<KernelModule> _modules = [];
     private readonly Dictionary<string, CudaKernel> _kernels = new(StringComparer.Ordinal);
 
-    /// <summary>Loads what <see cref="KernelCache.Images"/> gave.</summary>
-    public KernelTable(ContextHandle context, byte[][] images)
+    // INVALID_IMAGE, NO_BINARY_FOR_GPU, INVALID_PTX, UNSUPPORTED_PTX_VERSION, INVALID_SOURCE, NOT_FOUND: another compilation may help.
+    private static readonly int[] s_unusable = [200, 209, 218, 222, 300, 500];
+
+    /// <summary>Loads all kernels, from disk or compiled now.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="cache">Where they come from.</param>
+    /// <param name="target">As from <see cref="KernelCompiler.Target"/>.</param>
+    public KernelTable(ContextHandle context, KernelCache cache, string target)
     {
-        Driver driver = context.Driver;
         try
         {
+            KernelImage[] images = cache.Images(target);
             for (int i = 0; i < images.Length; i++)
             {
                 KernelSource source = KernelSource.All[i];
-                KernelModule module = KernelModule.Load(context, images[i], source.File);
-                _modules.Add(module);
-                foreach (string entry in source.Entries)
+                try
                 {
-                    // Functions are looked up now: a driver that loads lazily would otherwise do so while a plan is being recorded.
-                    nint function = 0;
-                    fixed (byte* name = Encoding.UTF8.GetBytes(entry + '\0'))
-                    {
-                        driver.Check(driver.cuModuleGetFunction(&function, module.Value, name), "looking up the kernel ", entry);
-                    }
-
-                    _kernels.Add(entry, new CudaKernel(entry, function));
+                    Load(context, source, images[i]);
+                }
+                catch (CudaException e) when (images[i].FromDisk && s_unusable.Contains(e.Code))
+                {
+                    // The file is whole, but not what its name says.
+                    Load(context, source, cache.Compile(source, target));
                 }
             }
         }
@@ -57,6 +59,24 @@ internal sealed unsafe class KernelTable : IDisposable
         foreach (KernelModule module in _modules)
         {
             module.Dispose();
+        }
+    }
+
+    private void Load(ContextHandle context, KernelSource source, in KernelImage image)
+    {
+        Driver driver = context.Driver;
+        KernelModule module = KernelModule.Load(context, image.Bytes, source.File);
+        _modules.Add(module);
+        foreach (string entry in source.Entries)
+        {
+            // Functions are looked up now: a driver that loads lazily would otherwise do so while a plan is being recorded.
+            nint function = 0;
+            fixed (byte* name = Encoding.UTF8.GetBytes(entry + '\0'))
+            {
+                driver.Check(driver.cuModuleGetFunction(&function, module.Value, name), "looking up the kernel ", entry);
+            }
+
+            _kernels[entry] = new CudaKernel(entry, function);
         }
     }
 }

@@ -60,7 +60,7 @@ public class GenerateCommandTests
         { 2, "--nonsense", ["--nonsense"] },
         { 3, "there is no such file", ["--cache-replay", "missing.jsonl"] },
         { 3, "create it first", ["-o", "no/such/folder/a.png"] },
-        { 4, "--backend cpu", ["--backend", "cuda"] },
+        { 4, "choose the CPU backend", ["--backend", "cuda"] },
     };
 
     [Theory]

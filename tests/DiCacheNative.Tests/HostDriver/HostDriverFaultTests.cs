@@ -40,6 +40,38 @@ public sealed class HostDriverFaultTests
     }
 
     [Theory]
+    [InlineData(-5_000_000)]
+    [InlineData(5_000_000)]
+    [InlineData(-2_000_000_000)]
+    [InlineData(2_000_000_000)]
+    public void An_index_gone_wild_meets_nothing_mapped_whatever_else_is_allocated(int element)
+    {
+        HostDriverSession s = new(Normal);
+        nint before = s.Allocate(1 << 20), array = s.Allocate(4096), after = s.Allocate(1 << 20), result = s.Allocate(4);
+
+        Assert.Equal(HostDriverSession.IllegalAddress, s.Run("fault_read", 1, 32, array, element, result));
+
+        AssertFound(s, "out of bounds", "fault_read");
+        Assert.True(Math.Abs(array - before) > 32 << 20 && Math.Abs(after - array) > 32 << 20);
+    }
+
+    [Fact]
+    public void A_context_that_failed_is_lost_to_the_process_and_not_healed_by_releasing_it()
+    {
+        HostDriverSession s = new(Normal);
+        nint array = s.Allocate(4096);
+        Assert.Equal(HostDriverSession.IllegalAddress, s.Run("fault_write", 1, 32, array, -1));
+
+        Assert.Equal(HostDriverSession.IllegalAddress, s.Free(array));
+        s.Stop();
+
+        Assert.Equal(HostDriverSession.IllegalAddress, s.TryRetain());
+        s.Library.Reset();
+        s.Start();
+        s.Check(s.TryAllocate(64, out _));
+    }
+
+    [Theory]
     [InlineData(Normal)]
     [InlineData(Race)]
     public void A_read_too_far_inside_the_margin_gives_a_NaN_where_nothing_faults(string library)

@@ -9,6 +9,9 @@ public sealed unsafe class HostDriverMatmulTests
     private const int Default = 1;
     private const int Bias = 4;
     private const int GeluBias = 36;
+    private const int InvalidValue = 7;
+    private const int ExecutionFailed = 13;
+    private const int InternalError = 14;
     private const int NotSupported = 15;
     private const int ColumnOrder = 0;
     private const int RowOrder = 1;
@@ -102,39 +105,162 @@ public sealed unsafe class HostDriverMatmulTests
         Assert.Equal(NotSupported, Multiply(s, c, a, a.Upload(s), b, b.Upload(s), d, d.Upload(s), d.Upload(s)));
     }
 
+    [Fact]
+    public void While_a_stream_captures_no_algorithm_is_found_and_no_kernel_used_for_the_first_time()
+    {
+        HostDriverSession s = new(HostDriverLibrary.Normal);
+        Product used = Plain(s, 16, 4, 8, Default), other = Plain(s, 16, 4, 8, Bias);
+        Assert.Equal(0, used.Ask(0, out _));
+        Assert.Equal(0, other.Ask(0, out _));
+        Assert.Equal(0, used.Run(0, 0));
+
+        s.Check(s.Call("cuStreamBeginCapture_v2", s.Stream, 1));
+        Assert.Equal(0, used.Run(0, 0));
+        Assert.Equal("", s.Findings);
+        Assert.Equal(ExecutionFailed, other.Run(0, 0));
+        Assert.Equal(InternalError, used.Ask(0, out int count));
+
+        Assert.Equal(0, count);
+        Assert.Contains("cublasLtMatmul uses a kernel for the first time, and loads it, while a stream is capturing", s.Findings, StringComparison.Ordinal);
+        Assert.Contains("cublasLtMatmulAlgoGetHeuristic while a stream is capturing", s.Findings, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1, 9, 8, Bias, InvalidValue, 0)]
+    [InlineData(9, 4, 1, Bias, 0, 0)]
+    [InlineData(9, 4, 1, GeluBias, 0, 0)]
+    [InlineData(1, 9, 8, Default, 0, 1)]
+    [InlineData(9, 4, 1, Default, 0, 1)]
+    public void Vectors_have_no_kernel_with_a_bias(int m, int n, int k, int epilogue, int status, int count)
+    {
+        HostDriverSession s = new(HostDriverLibrary.Normal);
+
+        Assert.Equal((status, count), (Plain(s, m, n, k, epilogue).Ask(0, out int found), found));
+    }
+
+    [Fact]
+    public void A_workspace_is_needed_where_it_was_asked_for_and_what_it_held_is_lost()
+    {
+        HostDriverSession s = new(HostDriverLibrary.Normal);
+        Product product = Plain(s, 8, 4, 64, Default);
+        Assert.Equal(0, product.Ask(0, out _));
+        Assert.Equal(0, product.WorkspaceBytes);
+        Assert.Equal(0, product.Ask(1 << 20, out _));
+        int bytes = (int)product.WorkspaceBytes;
+        Assert.Equal(4 * 8 * 4 * sizeof(float), bytes);
+        nint workspace = s.Upload<byte>(new byte[bytes]);
+
+        Assert.Equal(InvalidValue, product.Run(workspace, bytes - 1));
+        Assert.Equal(0, product.Run(workspace, bytes));
+
+        Assert.All(s.Download<byte>(workspace, bytes), b => Assert.Equal(0xFF, b));
+        Assert.Equal(32 << 20, Large(s).WorkspaceBytes);
+        Assert.Equal("", s.Findings);
+    }
+
+    private static Product Large(HostDriverSession s)
+    {
+        Product product = Plain(s, 2048, 2048, 1, Default);
+        Assert.Equal(0, product.Ask(32 << 20, out _));
+        return product;
+    }
+
     private static double Gelu(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 
     private static int Multiply(HostDriverSession s, Case c, Matrix a, nint memoryA, Matrix b, nint memoryB, Matrix d, nint memoryD, nint bias)
     {
-        nint library = 0, description = 0, preference = 0;
-        s.Check(((delegate* unmanaged<nint*, int>)s.Library["cublasLtCreate"])(&library));
-        s.Check(((delegate* unmanaged<nint*, int, int, int>)s.Library["cublasLtMatmulDescCreate"])(&description, 68, F32));
-        s.Check(((delegate* unmanaged<nint*, int>)s.Library["cublasLtMatmulPreferenceCreate"])(&preference));
-        Set(s, "cublasLtMatmulDescSetAttribute", description, TransposeA, c.TransposeA ? 1 : 0);
-        Set(s, "cublasLtMatmulDescSetAttribute", description, TransposeB, c.TransposeB ? 1 : 0);
-        Set(s, "cublasLtMatmulDescSetAttribute", description, Epilogue, c.Epilogue);
-        Set(s, "cublasLtMatmulDescSetAttribute", description, BiasPointer, (long)bias);
-        nint layoutA = a.Layout(s), layoutB = b.Layout(s), layoutD = d.Layout(s);
-
-        byte* found = stackalloc byte[96];
-        int count = 0;
-        int status = ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*, int>)s.Library["cublasLtMatmulAlgoGetHeuristic"])(
-            library, description, layoutA, layoutB, layoutD, layoutD, preference, 1, found, &count);
+        Product product = new(s, c, a, memoryA, b, memoryB, d, memoryD, bias);
+        int status = product.Ask(workspaceBytes: 0, out int count);
         if (status == 0)
         {
             Assert.Equal(1, count);
-            float alpha = 1, beta = c.Beta;
-            var multiply = (delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int>)
-                s.Library["cublasLtMatmul"];
-            status = multiply(
-                library, description, &alpha, memoryA, layoutA, memoryB, layoutB, &beta, memoryD, layoutD, memoryD, layoutD, found, 0, 0, s.Stream);
+            status = product.Run(0, 0);
         }
 
-        Array.ForEach([layoutA, layoutB, layoutD], l => s.Check(s.Call("cublasLtMatrixLayoutDestroy", l)));
-        s.Check(s.Call("cublasLtMatmulPreferenceDestroy", preference));
-        s.Check(s.Call("cublasLtMatmulDescDestroy", description));
-        s.Check(s.Call("cublasLtDestroy", library));
+        product.Destroy();
         return status;
+    }
+
+    private static Product Plain(HostDriverSession s, int m, int n, int k, int epilogue)
+    {
+        Case c = new(m, n, k, F32, F32, false, false, epilogue, ColumnOrder, 1, 0);
+        Random random = new(1);
+        Matrix a = new(random, m, k, F32, c), b = new(random, k, n, F32, c), d = new(random, m, n, F32, c);
+        return new Product(s, c, a, a.Upload(s), b, b.Upload(s), d, d.Upload(s), s.Upload<float>(new float[m]));
+    }
+
+    /// <summary>A product as the library is asked for it: first for an algorithm, then to run.</summary>
+    private sealed class Product
+    {
+        private readonly HostDriverSession _session;
+        private readonly nint _library, _description, _preference, _layoutA, _layoutB, _layoutD, _memoryA, _memoryB, _memoryD;
+        private readonly float _beta;
+        private readonly byte[] _found = new byte[96];
+
+        public Product(HostDriverSession s, Case c, Matrix a, nint memoryA, Matrix b, nint memoryB, Matrix d, nint memoryD, nint bias)
+        {
+            (_session, _memoryA, _memoryB, _memoryD, _beta) = (s, memoryA, memoryB, memoryD, c.Beta);
+            nint library = 0, description = 0, preference = 0;
+            s.Check(((delegate* unmanaged<nint*, int>)s.Library["cublasLtCreate"])(&library));
+            s.Check(((delegate* unmanaged<nint*, int, int, int>)s.Library["cublasLtMatmulDescCreate"])(&description, 68, F32));
+            s.Check(((delegate* unmanaged<nint*, int>)s.Library["cublasLtMatmulPreferenceCreate"])(&preference));
+            (_library, _description, _preference) = (library, description, preference);
+            Set(s, "cublasLtMatmulDescSetAttribute", description, TransposeA, c.TransposeA ? 1 : 0);
+            Set(s, "cublasLtMatmulDescSetAttribute", description, TransposeB, c.TransposeB ? 1 : 0);
+            Set(s, "cublasLtMatmulDescSetAttribute", description, Epilogue, c.Epilogue);
+            Set(s, "cublasLtMatmulDescSetAttribute", description, BiasPointer, (long)bias);
+            (_layoutA, _layoutB, _layoutD) = (a.Layout(s), b.Layout(s), d.Layout(s));
+        }
+
+        /// <summary>Bytes of workspace that the algorithm found wants.</summary>
+        public long WorkspaceBytes => BitConverter.ToInt64(_found, 64);
+
+        public int Ask(long workspaceBytes, out int count)
+        {
+            Set(_session, "cublasLtMatmulPreferenceSetAttribute", _preference, 1, workspaceBytes);
+            fixed (byte* found = _found)
+            fixed (int* n = &count)
+            {
+                return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*, int>)_session.Library["cublasLtMatmulAlgoGetHeuristic"])(
+                    _library, _description, _layoutA, _layoutB, _layoutD, _layoutD, _preference, 1, found, n);
+            }
+        }
+
+        public int Run(nint workspace, long bytes)
+        {
+            float alpha = 1, beta = _beta;
+            var multiply = (delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int>)
+                _session.Library["cublasLtMatmul"];
+            fixed (byte* found = _found)
+            {
+                return multiply(
+                    _library,
+                    _description,
+                    &alpha,
+                    _memoryA,
+                    _layoutA,
+                    _memoryB,
+                    _layoutB,
+                    &beta,
+                    _memoryD,
+                    _layoutD,
+                    _memoryD,
+                    _layoutD,
+                    found,
+                    workspace,
+                    (nuint)bytes,
+                    _session.Stream);
+            }
+        }
+
+        public void Destroy()
+        {
+            HostDriverSession s = _session;
+            Array.ForEach([_layoutA, _layoutB, _layoutD], l => s.Check(s.Call("cublasLtMatrixLayoutDestroy", l)));
+            s.Check(s.Call("cublasLtMatmulPreferenceDestroy", _preference));
+            s.Check(s.Call("cublasLtMatmulDescDestroy", _description));
+            s.Check(s.Call("cublasLtDestroy", _library));
+        }
     }
 
     private static void Set<T>(HostDriverSession s, string entry, nint target, int attribute, T value)

@@ -54,6 +54,13 @@ internal sealed unsafe class HostDriverSession
         Stream = stream;
     }
 
+    /// <summary>Retains the device's context once more; gives the error.</summary>
+    public int TryRetain()
+    {
+        nint context = 0;
+        return ((delegate* unmanaged<nint*, int, int>)Library["cuDevicePrimaryCtxRetain"])(&context, 0);
+    }
+
     /// <summary>Lets go of the modules, the stream and the context; what is alive after that has leaked.</summary>
     public string Stop()
     {
