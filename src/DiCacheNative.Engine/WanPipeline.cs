@@ -8,6 +8,7 @@ using DiCacheNative.Onnx;
 using DiCacheNative.Pipelines;
 using DiCacheNative.Sampling;
 using DiCacheNative.Text;
+using DiCacheNative.Text.Cleaning;
 
 namespace DiCacheNative;
 
@@ -90,8 +91,10 @@ public sealed class WanPipeline : IPipeline
         tokenizer.RequireRoom(encoder.SequenceLength ?? config.TextTokens);
     }
 
-    /// <summary>Token ids of a prompt.</summary>
-    public TokenizedText Tokenize(string prompt) => _tokenizer.Encode(prompt, _encoder.SequenceLength ?? Transformer.Config.TextTokens);
+    /// <summary>Token ids of a prompt, which is cleaned first as the published pipelines do it (<see cref="PromptCleaning"/>).</summary>
+    public TokenizedText Tokenize(string prompt) => TokenizeClean(PromptCleaning.Clean(prompt));
+
+    private TokenizedText TokenizeClean(string prompt) => _tokenizer.Encode(prompt, _encoder.SequenceLength ?? Transformer.Config.TextTokens);
 
     /// <summary>States of the prompt's tokens [L, text width], without those of padding: the transformer sees zeros there.</summary>
     /// <exception cref="ModelFormatException">The encoder does not fit the transformer.</exception>
@@ -150,8 +153,8 @@ public sealed class WanPipeline : IPipeline
         (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
-        string[] prompts = cfg == 1f ? [request.Prompt] : [request.Prompt, request.NegativePrompt!];
-        TokenizedText[] ids = [.. prompts.Select(Tokenize)];
+        string[] given = cfg == 1f ? [request.Prompt] : [request.Prompt, request.NegativePrompt!], prompts = [.. given.Select(PromptCleaning.Clean)];
+        TokenizedText[] ids = [.. prompts.Select(TokenizeClean)];
         for (int i = 0; i < ids.Length; i++)
         {
             notes.AddCut(i == 0 ? "prompt" : "negative prompt", Encoder, prompts[i], _tokenizer, ids[i]);

@@ -192,6 +192,17 @@ public sealed class WanEngineTests : IDisposable
         Assert.Equal(ModelFamily.Wan, Engine.FamilyOf(folder.Path));
     }
 
+    [Fact]
+    public async Task A_prompt_is_cleaned_as_the_published_pipelines_do_it_and_reported_as_it_was_given()
+    {
+        GenerationRequest request = new() { Prompt = "a red circle moves right", Steps = 1, Width = 32, Height = 32, VideoFrames = 1 };
+        const string dirty = "  a&#32;red \t circle\u00a0moves\n &lt;&gt;right \u001b[0m ";
+        GenerationResult clean = await _engine.GenerateAsync(request with { Prompt = "a red circle moves <>right" }, cancellationToken: Cancel);
+        GenerationResult cleaned = await _engine.GenerateAsync(request with { Prompt = dirty }, cancellationToken: Cancel);
+        Assert.Equal(clean.Latents, cleaned.Latents);
+        Assert.Equal(dirty, cleaned.Request.Prompt);
+    }
+
     // Both generations take their first steps side by side.
     private static void Meet(Barrier barrier, int step)
     {
