@@ -61,6 +61,9 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <inheritdoc/>
     public DType ActivationType => DType.F32;
 
+    /// <inheritdoc/>
+    public DType WeightType => _precision == CpuPrecision.Bf16 ? DType.BF16 : DType.F32;
+
     /// <summary>Allocates zero-filled memory.</summary>
     /// <param name="bytes">Size, as measured by <see cref="Arena.Measure"/>.</param>
     /// <param name="purpose">What it is for, for the message when it does not fit.</param>

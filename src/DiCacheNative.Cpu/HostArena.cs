@@ -23,7 +23,7 @@ internal sealed unsafe class HostArena : Arena
     internal static HostArena Create(long bytes, string purpose)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        long free = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        long free = HostMemory.AvailableBytes;
         if (bytes > free)
         {
             throw OutOfMemory(bytes, purpose, free);

@@ -16,6 +16,12 @@ public sealed unsafe partial class CudaBackend
         return new CudaArena(DeviceMemory.Allocate(_context, Math.Max(bytes, Arena.Alignment), purpose), bytes);
     }
 
+    /// <inheritdoc/>
+    public bool HasOwnMemory => true;
+
+    /// <inheritdoc/>
+    public long AvailableBytes => Memory().Free;
+
     /// <summary>Device memory that is free now, and all there is, in bytes.</summary>
     public (long Free, long Total) Memory()
     {

@@ -20,6 +20,15 @@ public sealed record EngineOptions
     /// <summary>How latents of a video are cut for decoding: smaller tiles need less memory, larger ones have fewer seams.</summary>
     public VideoTiling VideoTiling { get; init; } = VideoTiling.Default;
 
+    /// <summary>
+    /// How latents of an image are cut for decoding; null to decode images whole where memory allows it, and in tiles of <see cref="ImageTiling.Default"/> where it does
+    /// not, which the notes of the result tell.
+    /// </summary>
+    public ImageTiling? ImageTiling { get; init; }
+
+    /// <summary>How much host memory is free, in tests; null to ask the system.</summary>
+    internal Func<long>? FreeHostMemory { get; init; }
+
     /// <summary>Receives warnings and notes, one sentence each. The library itself never writes to the console.</summary>
     public Action<string>? Log { get; init; }
 }

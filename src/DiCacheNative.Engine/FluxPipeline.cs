@@ -33,15 +33,18 @@ public sealed class FluxPipeline : IPipeline
     private readonly IVaeDecoder _decoder;
     private readonly FluxPipelineConfig _config;
     private readonly KnownWords? _words;
+    private readonly ImageTiling? _tiling;
+    private readonly MemoryRules _memory;
     private readonly Action<string>? _log;
     private readonly RunningWork _running;
 
     private FluxPipeline(
         FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
-        IVaeDecoder decoder, KnownWords? words, Action<string>? log)
+        IVaeDecoder decoder, KnownWords? words, EngineOptions options)
     {
         Transformer = transformer;
-        (_config, _words, _log) = (config, words, log);
+        (_config, _words, _log, _tiling) = (config, words, options.Log, options.ImageTiling);
+        _memory = new MemoryRules(transformer.Backend, options.FreeHostMemory);
         (_pooledTokenizer, _pooledEncoder) = pooled;
         (_statesTokenizer, _statesEncoder) = states;
         _decoder = decoder;
@@ -69,6 +72,7 @@ public sealed class FluxPipeline : IPipeline
     {
         ArgumentNullException.ThrowIfNull(backend);
         ArgumentNullException.ThrowIfNull(options);
+        options.ImageTiling?.Validate();
         PipelineFolder located = PipelineFolder.Locate(path);
         string folder = located.Path;
         FluxPipelineConfig config = FluxPipelineConfig.Read(folder);
@@ -93,7 +97,7 @@ public sealed class FluxPipeline : IPipeline
             config.RequireOneModel(transformer.Config.InChannels, decoder.LatentChannels, folder);
             pooledTokenizer.RequireRoom(pooled.SequenceLength ?? pooledTokenizer.MaxLength ?? PooledTokens);
             statesTokenizer.RequireRoom(states.SequenceLength ?? statesTokenizer.MaxLength ?? StatesTokens);
-            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, KnownWords.Read(folder), options.Log);
+            return new FluxPipeline(transformer, config, (pooledTokenizer, pooled), (statesTokenizer, states), decoder, KnownWords.Read(folder), options);
         }
         catch
         {
@@ -147,9 +151,8 @@ public sealed class FluxPipeline : IPipeline
     private GenerationResult Run(
         GenerationRequest request, GenerationNotes notes, double loadMilliseconds, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
     {
-        (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         long start = Stopwatch.GetTimestamp();
-        int branches = cfg == 1f ? 1 : 2;
+        int branches = Branches(request);
         (TokenizedText Pooled, TokenizedText States)[] ids = new (TokenizedText, TokenizedText)[branches];
         for (int i = 0; i < branches; i++)
         {
@@ -160,49 +163,109 @@ public sealed class FluxPipeline : IPipeline
             notes.Add(_words?.Problem(prompt));
         }
 
-        (float[] Pooled, float[] States, int Tokens)[] prompts =
-            [.. ids.Select(i => Encode(i, cancellationToken))];
+        (MemoryPlan plan, ImageTiling? tiling) = Plan(request, ids[0].States.Ids.Length);
+        notes.AddIf(
+            tiling is not null && _tiling is null,
+            $"the images are decoded in tiles of {tiling?.Tile * _config.TokenPixels / FluxPipelineConfig.Patch} pixels: the memory that is free does not suffice to decode them whole");
+        _memory.Require(plan, Describe(request));
+        (float[] Pooled, float[] States, int Tokens)[] prompts = [.. ids.Select(i => Encode(i, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
-        int samples = request.BatchCount, programBatch = request.Cache.Scope == DecisionScope.Sample ? 1 : samples;
-        int slotsPerBranch = samples / programBatch;
-        int gridHeight = request.Height / _config.TokenPixels, gridWidth = request.Width / _config.TokenPixels;
-        using FluxProgram program = Transformer.CreateProgram(
-            new FluxShape(programBatch, gridHeight, gridWidth, prompts[0].Tokens, branches * slotsPerBranch, steps));
-        program.Cancellation = cancellationToken;
-        for (int slot = 0; slot < branches * slotsPerBranch; slot++)
-        {
-            (float[] pooled, float[] states, _) = prompts[slot / slotsPerBranch];
-            program.SetConditions(slot, Repeat(states, programBatch), Repeat(pooled, programBatch), [.. Enumerable.Repeat(request.Guidance ?? DefaultGuidance, programBatch)]);
-        }
-
-        using DiTSession session = new(
-            program, request.Cache, new SessionOptions { Branches = branches, Samples = samples, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
-        FlowMatchEuler sampler = CreateSampler(steps, program.Tokens, request.FlowShift);
-        float[] latents = Noise(request, request.Seed!.Value, gridHeight, gridWidth);
-        DenoisingLoop.Run(session, sampler, cfg, latents, request.OnStep, progress, cancellationToken);
+        Sampled sampled = Sample(request, prompts, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
-        ImagePlanes planes = Decode(latents, samples, gridHeight, gridWidth, cancellationToken);
+        (int samples, int gridHeight, int gridWidth) = (request.BatchCount, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels);
+        ImagePlanes planes = Decode(sampled.Latents, samples, gridHeight, gridWidth, tiling, cancellationToken);
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
-        notes.AddCache(session.Stats);
+        notes.AddCache(sampled.Cache);
         return new GenerationResult
         {
             Images = [.. Enumerable.Range(0, samples).Select(planes.ToImage)],
             Planes = planes,
-            Latents = latents,
+            Latents = sampled.Latents,
             Request = request,
             Notes = notes.All,
             PromptTokens = [Counted(PooledEncoder, ids[0].Pooled), Counted(StatesEncoder, ids[0].States)],
-            Cache = session.Stats,
-            Trace = [.. session.Trace],
-            CacheBytes = session.CacheBytes,
-            Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
+            Cache = sampled.Cache,
+            Trace = sampled.Trace,
+            CacheBytes = sampled.CacheBytes,
+            Flops = sampled.Flops,
             Times = new GenerationTimes(
                 loadMilliseconds, textMs, denoiseMs, vaeMs, Stopwatch.GetElapsedTime(start).TotalMilliseconds),
         };
+    }
+
+    /// <inheritdoc/>
+    public MemoryPlan PlanMemory(GenerationRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return Plan(Resolve(request, new GenerationNotes(null)), Tokenize(string.Empty).States.Ids.Length).Plan;
+    }
+
+    /// <summary>Takes noise to latents; the memory of activations and cache is free again afterwards, for the decoder.</summary>
+    private Sampled Sample(
+        GenerationRequest request, (float[] Pooled, float[] States, int Tokens)[] prompts, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
+    {
+        FluxShape shape = Shape(request, prompts[0].Tokens);
+        using FluxProgram program = Transformer.CreateProgram(shape);
+        program.Cancellation = cancellationToken;
+        for (int slot = 0; slot < shape.Slots; slot++)
+        {
+            (float[] pooled, float[] states, _) = prompts[slot * prompts.Length / shape.Slots];
+            program.SetConditions(
+                slot, Repeat(states, shape.Batch), Repeat(pooled, shape.Batch), [.. Enumerable.Repeat(request.Guidance ?? DefaultGuidance, shape.Batch)]);
+        }
+
+        using DiTSession session = new(program, request.Cache, SessionOptionsOf(request));
+        FlowMatchEuler sampler = CreateSampler(request.Steps!.Value, program.Tokens, request.FlowShift);
+        float[] latents = Noise(request, request.Seed!.Value, shape.GridHeight, shape.GridWidth);
+        DenoisingLoop.Run(session, sampler, request.CfgScale!.Value, latents, request.OnStep, progress, cancellationToken);
+        return new Sampled(latents, session.Stats, [.. session.Trace], session.CacheBytes, program.Flops(Math.Max(1, request.Cache.ProbeDepth)));
+    }
+
+    private static int Branches(GenerationRequest request) => request.CfgScale == 1f ? 1 : 2;
+
+    private static SessionOptions SessionOptionsOf(GenerationRequest request) =>
+        new() { Branches = Branches(request), Samples = request.BatchCount, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm };
+
+    private static string Describe(GenerationRequest request) =>
+        request.BatchCount == 1 ? $"an image of {request.Width}x{request.Height} pixels" : $"{request.BatchCount} images of {request.Width}x{request.Height} pixels";
+
+    private FluxShape Shape(GenerationRequest request, int textTokens)
+    {
+        int samples = request.BatchCount, batch = request.Cache.Scope == DecisionScope.Sample ? 1 : samples;
+        return new FluxShape(
+            batch, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels, textTokens, Branches(request) * (samples / batch), request.Steps!.Value);
+    }
+
+    /// <summary>What a request takes, and the tiles it is decoded in: those of the options, or none where the whole fits, or else the default ones.</summary>
+    private (MemoryPlan Plan, ImageTiling? Tiling) Plan(GenerationRequest request, int textTokens)
+    {
+        MemoryPlan sampling = FluxModel.Plan(
+            Transformer.Config, Shape(request, textTokens), request.Cache, SessionOptionsOf(request), Transformer.Backend.ActivationType);
+        int factor = _config.TokenPixels / FluxPipelineConfig.Patch;
+        MemoryPlan With(ImageTiling? tiling)
+        {
+            // Decoded values, the decoder's own copy of what it gave last, and the pictures of 8 bits; latents, noise, velocities and their copies.
+            long pixels = (long)request.BatchCount * request.Width * request.Height, side = (long)(tiling?.Tile ?? int.MaxValue / factor) * factor;
+            long atOnce = tiling is null ? pixels : Math.Min(side, request.Width) * Math.Min(side, request.Height);
+            const int floatsPerPixel = 3, bytesPerPixel = 3, latentCopies = 6;
+            return sampling with
+            {
+                TextBytes = MemoryRules.TextBytes(textTokens, Transformer.Config.JointDim),
+                DecoderBytes = (long)(atOnce * _config.DecoderBytesPerPixel),
+                ResultBytes = (pixels * ((sizeof(float) * floatsPerPixel) + bytesPerPixel)) + (atOnce * sizeof(float) * floatsPerPixel)
+                    + (pixels / (factor * factor) * _config.LatentChannels * sizeof(float) * latentCopies),
+            };
+        }
+
+        MemoryPlan whole = With(_tiling);
+        // A size that no graph is made for by chance: a decoder that takes it takes any.
+        bool canTile = _tiling is null && _decoder.Takes(1, ImageTiling.Default.Tile, ImageTiling.Default.Tile - 1)
+            && Math.Max(request.Width, request.Height) > ImageTiling.Default.Tile * factor;
+        return _memory.DecodingFits(whole) || !canTile ? (whole, _tiling) : (With(ImageTiling.Default), ImageTiling.Default);
     }
 
     /// <summary>Start noise of a request, packed tokens [B, T, C]: image i has the noise of seed + i (modulo 2^64) alone.</summary>
@@ -222,7 +285,10 @@ public sealed class FluxPipeline : IPipeline
 
     /// <summary>Decodes packed latents [B, T, C] to images.</summary>
     /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
-    public ImagePlanes Decode(ReadOnlySpan<float> latents, int batch, int gridHeight, int gridWidth, CancellationToken cancellationToken = default)
+    public ImagePlanes Decode(ReadOnlySpan<float> latents, int batch, int gridHeight, int gridWidth, CancellationToken cancellationToken = default) =>
+        Decode(latents, batch, gridHeight, gridWidth, _tiling, cancellationToken);
+
+    private ImagePlanes Decode(ReadOnlySpan<float> latents, int batch, int gridHeight, int gridWidth, ImageTiling? tiling, CancellationToken cancellationToken)
     {
         float[] planes = new float[latents.Length];
         int each = latents.Length / batch;
@@ -240,7 +306,11 @@ public sealed class FluxPipeline : IPipeline
         }
 
         const int patch = FluxPipelineConfig.Patch;
-        return _running.Run(token => _decoder.Decode(planes, batch, gridHeight * patch, gridWidth * patch, token), cancellationToken);
+        (int height, int width) = (gridHeight * patch, gridWidth * patch);
+        bool whole = tiling is null && _decoder.Takes(batch, height, width);
+        return _running.Run(
+            token => whole ? _decoder.Decode(planes, batch, height, width, token) : TiledImageDecoding.Decode(_decoder, tiling, planes, batch, height, width, token),
+            cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -292,6 +362,11 @@ public sealed class FluxPipeline : IPipeline
             Seed = request.Seed ?? RequestRules.DrawSeed(),
         };
         RequestRules.Check(resolved, _config.TokenPixels);
+        int factor = _config.TokenPixels / FluxPipelineConfig.Patch, height = resolved.Height / factor, width = resolved.Width / factor;
+        RequestRules.Require(
+            _decoder.Takes(resolved.BatchCount, height, width) || _decoder.Takes(1, height, width) || _tiling is not null,
+            $"the decoder of this model was made for another size than {resolved.Width}x{resolved.Height}");
+        RequestRules.RequireCountable(resolved.BatchCount, resolved.Width, resolved.Height);
         return resolved;
     }
 }

@@ -11,8 +11,10 @@ namespace DiCacheNative;
 /// <param name="DecoderScales">Whether the decoder graph undoes scaling and shift itself.</param>
 /// <param name="ScalingFactor">Latent scale of the VAE.</param>
 /// <param name="ShiftFactor">Latent shift of the VAE.</param>
+/// <param name="DecoderBytesPerPixel">Working memory of the decoder for each pixel; see <see cref="MemoryPlan"/>.</param>
 internal sealed record FluxPipelineConfig(
-    SchedulerConfig Scheduler, int LatentChannels, int TokenPixels, int DefaultSize, bool DecoderScales, float ScalingFactor, float ShiftFactor)
+    SchedulerConfig Scheduler, int LatentChannels, int TokenPixels, int DefaultSize, bool DecoderScales, float ScalingFactor, float ShiftFactor,
+    double DecoderBytesPerPixel)
 {
     /// <summary>FLUX cuts latents into 2x2 patches before the transformer sees them.</summary>
     public const int Patch = 2;
@@ -37,7 +39,8 @@ internal sealed record FluxPipelineConfig(
             }
         }
 
-        int levels = vae.Integers("block_out_channels", [128, 256, 512, 512]).Count;
+        IReadOnlyList<int> widths = vae.Integers("block_out_channels", [128, 256, 512, 512]);
+        int levels = widths.Count;
         Require(levels is >= 1 and <= 7, $"\"block_out_channels\" has {levels} entries, where 1 to 7 are possible");
         int factor = vae.Integer("downscale_factor", 1 << (levels - 1)), channels = vae.Integer("latent_channels", 16), size = vae.Integer("sample_size", 1024);
         double scale = vae.Number("scaling_factor", 0.3611), shift = vae.Number("shift_factor", 0.1159);
@@ -49,7 +52,10 @@ internal sealed record FluxPipelineConfig(
             $"\"sample_size\" must be a multiple of {tokenPixels} up to {RequestRules.LargestSide}, not {size}");
         Require(scale is > 1e-6 and < 1e6, $"\"scaling_factor\" must be a positive number between 1e-6 and 1e6, not {scale}");
         Require(Math.Abs(shift) < 1e6, $"\"shift_factor\" must lie between -1e6 and 1e6, not {shift}");
-        return new FluxPipelineConfig(scheduler, channels, tokenPixels, size, vae.Boolean("onnx_includes_scaling", false), (float)scale, (float)shift);
+        Require(widths.All(w => w is >= 1 and <= 65536), "\"block_out_channels\" must lie between 1 and 65536");
+        double bytes = vae.Number("decoder_bytes_per_pixel", 8.0 * widths.Order().Take(2).Sum());
+        Require(bytes is > 0 and <= 1e6, $"\"decoder_bytes_per_pixel\" must be above 0 and at most 1e6, not {bytes}");
+        return new FluxPipelineConfig(scheduler, channels, tokenPixels, size, vae.Boolean("onnx_includes_scaling", false), (float)scale, (float)shift, bytes);
     }
 
     /// <summary>Refuses parts that do not belong together: a transformer or a decoder of other latents.</summary>

@@ -11,6 +11,11 @@ public interface IPipeline : IDisposable, IAsyncDisposable
     /// <summary>Which model it is.</summary>
     ModelFamily Family { get; }
 
+    /// <summary>What memory a request would take, told without taking any of it. <see cref="Generate"/> refuses a request that does not fit before its first step.</summary>
+    /// <param name="request">The request.</param>
+    /// <exception cref="ArgumentException">A setting lies outside its range, or the model does not have it.</exception>
+    Models.MemoryPlan PlanMemory(GenerationRequest request);
+
     /// <summary>Generates on the calling thread. May be called from several threads.</summary>
     /// <param name="request">What to generate; what it leaves open is the model's own.</param>
     /// <param name="loadMilliseconds">Load time to report.</param>

@@ -27,6 +27,15 @@ internal static class RequestRules
         }
     }
 
+    /// <summary>Refuses pictures that no array could hold together.</summary>
+    /// <param name="count">Images, or frames.</param>
+    /// <param name="width">Pixels.</param>
+    /// <param name="height">Pixels.</param>
+    /// <exception cref="ArgumentException">They are too many.</exception>
+    public static void RequireCountable(int count, int width, int height) => Require(
+        3L * count * width * height <= Array.MaxLength,
+        $"{count} pictures of {width}x{height} have {3L * count * width * height:N0} values; at most {Array.MaxLength:N0} can be made at once");
+
     /// <summary>A random seed: 32 bits, which every generator takes whole and a person can type.</summary>
     public static ulong DrawSeed() => BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(sizeof(uint)));
 

@@ -26,13 +26,16 @@ public sealed class WanPipeline : IPipeline
     private readonly ITextEncoder _encoder;
     private readonly IVideoDecoder _decoder;
     private readonly KnownWords? _words;
+    private readonly VideoTiling _tiling;
+    private readonly MemoryRules _memory;
     private readonly Action<string>? _log;
     private readonly RunningWork _running;
 
-    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, KnownWords? words, Action<string>? log)
+    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, KnownWords? words, EngineOptions options)
     {
         Transformer = transformer;
-        (_config, _tokenizer, _encoder, _decoder, _words, _log) = (config, tokenizer, encoder, decoder, words, log);
+        (_config, _tokenizer, _encoder, _decoder, _words, _log, _tiling) = (config, tokenizer, encoder, decoder, words, options.Log, options.VideoTiling);
+        _memory = new MemoryRules(transformer.Backend, options.FreeHostMemory);
         _running = new RunningWork(nameof(WanPipeline), Free);
     }
 
@@ -69,7 +72,7 @@ public sealed class WanPipeline : IPipeline
             }
 
             RequireFit(transformer.Config, tokenizer, encoder, decoder);
-            return new WanPipeline(config, transformer, tokenizer, encoder, decoder, KnownWords.Read(folder.Path), options.Log);
+            return new WanPipeline(config, transformer, tokenizer, encoder, decoder, KnownWords.Read(folder.Path), options);
         }
         catch
         {
@@ -150,10 +153,9 @@ public sealed class WanPipeline : IPipeline
     private GenerationResult Run(
         GenerationRequest request, GenerationNotes notes, double loadMilliseconds, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
     {
-        (int steps, float cfg) = (request.Steps!.Value, request.CfgScale!.Value);
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
-        string[] given = cfg == 1f ? [request.Prompt] : [request.Prompt, request.NegativePrompt!], prompts = [.. given.Select(PromptCleaning.Clean)];
+        string[] given = Branches(request) == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt!], prompts = [.. given.Select(PromptCleaning.Clean)];
         TokenizedText[] ids = [.. prompts.Select(TokenizeClean)];
         for (int i = 0; i < ids.Length; i++)
         {
@@ -161,42 +163,84 @@ public sealed class WanPipeline : IPipeline
             notes.Add(_words?.Problem(prompts[i]));
         }
 
+        _memory.Require(Plan(request, size), $"a video of {request.VideoFrames} frames of {request.Width}x{request.Height} pixels");
         float[][] states = [.. ids.Select(i => Encode(i, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
-        using WanProgram program = Transformer.CreateProgram(new WanShape(size) { Slots = states.Length, MaxSteps = steps });
+        Sampled sampled = Sample(request, states, size, progress, cancellationToken);
+        double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
+
+        long vaeStart = Stopwatch.GetTimestamp();
+        ImagePlanes planes = Decode(sampled.Latents, size, cancellationToken);
+        double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
+        notes.AddCache(sampled.Cache);
+        return new GenerationResult
+        {
+            Images = [.. Enumerable.Range(0, planes.Batch).Select(planes.ToImage)],
+            Planes = planes,
+            Fps = _config.Fps,
+            Latents = sampled.Latents,
+            Request = request,
+            Notes = notes.All,
+            PromptTokens = [new PromptTokens(Encoder, ids[0].GivenCount, ids[0].TokenCount)],
+            Cache = sampled.Cache,
+            Trace = sampled.Trace,
+            CacheBytes = sampled.CacheBytes,
+            Flops = sampled.Flops,
+            Times = new GenerationTimes(
+                loadMilliseconds, textMs, denoiseMs, vaeMs, Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+        };
+    }
+
+    /// <inheritdoc/>
+    public MemoryPlan PlanMemory(GenerationRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        request = Resolve(request, new GenerationNotes(null));
+        return Plan(request, LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width));
+    }
+
+    /// <summary>Takes noise to latents; the memory of activations and cache is free again afterwards, for the decoder.</summary>
+    private Sampled Sample(
+        GenerationRequest request, float[][] states, LatentSize size, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
+    {
+        using WanProgram program = Transformer.CreateProgram(Shape(request, size));
         program.Cancellation = cancellationToken;
         for (int branch = 0; branch < states.Length; branch++)
         {
             program.SetConditions(branch, new WanConditions { Text = states[branch] });
         }
 
-        using DiTSession session = new(
-            program, request.Cache, new SessionOptions { Branches = states.Length, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm });
+        using DiTSession session = new(program, request.Cache, SessionOptionsOf(request));
         float[] latents = Noise(request.Rng, request.Seed!.Value, size);
-        DenoisingLoop.Run(session, CreateSampler(request.SamplingMethod, steps, request.FlowShift), cfg, latents, request.OnStep, progress, cancellationToken);
-        double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
+        ISampler sampler = CreateSampler(request.SamplingMethod, request.Steps!.Value, request.FlowShift);
+        DenoisingLoop.Run(session, sampler, request.CfgScale!.Value, latents, request.OnStep, progress, cancellationToken);
+        return new Sampled(latents, session.Stats, [.. session.Trace], session.CacheBytes, program.Flops(Math.Max(1, request.Cache.ProbeDepth)));
+    }
 
-        long vaeStart = Stopwatch.GetTimestamp();
-        ImagePlanes planes = Decode(latents, size, cancellationToken);
-        double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
-        notes.AddCache(session.Stats);
-        return new GenerationResult
+    private static int Branches(GenerationRequest request) => request.CfgScale == 1f ? 1 : 2;
+
+    private static SessionOptions SessionOptionsOf(GenerationRequest request) =>
+        new() { Branches = Branches(request), KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm };
+
+    private static WanShape Shape(GenerationRequest request, LatentSize size) => new(size) { Slots = Branches(request), MaxSteps = request.Steps!.Value };
+
+    /// <summary>What a request takes: a tile of the decoder at a time, the whole decoded video, and its frames.</summary>
+    private MemoryPlan Plan(GenerationRequest request, LatentSize size)
+    {
+        WanConfig config = Transformer.Config;
+        MemoryPlan sampling = WanModel.Plan(config, Shape(request, size), request.Cache, SessionOptionsOf(request), Transformer.Backend.ActivationType);
+        long Pixels(int frames, int height, int width) => ((4L * (frames - 1)) + 1) * 64 * height * width;
+        long video = Pixels(size.Frames, size.Height, size.Width);
+        long tile = Pixels(Math.Min(size.Frames, _tiling.Tile.Frames), Math.Min(size.Height, _tiling.Tile.Height), Math.Min(size.Width, _tiling.Tile.Width));
+        const int floatsPerPixel = 3, bytesPerPixel = 3, latentCopies = 6;
+        return sampling with
         {
-            Images = [.. Enumerable.Range(0, planes.Batch).Select(planes.ToImage)],
-            Planes = planes,
-            Fps = _config.Fps,
-            Latents = latents,
-            Request = request,
-            Notes = notes.All,
-            PromptTokens = [new PromptTokens(Encoder, ids[0].GivenCount, ids[0].TokenCount)],
-            Cache = session.Stats,
-            Trace = [.. session.Trace],
-            CacheBytes = session.CacheBytes,
-            Flops = program.Flops(Math.Max(1, request.Cache.ProbeDepth)),
-            Times = new GenerationTimes(
-                loadMilliseconds, textMs, denoiseMs, vaeMs, Stopwatch.GetElapsedTime(start).TotalMilliseconds),
+            TextBytes = MemoryRules.TextBytes(_encoder.SequenceLength ?? config.TextTokens, config.TextDim),
+            DecoderBytes = (long)(tile * _config.DecoderBytesPerPixel),
+            ResultBytes = (video * ((sizeof(float) * floatsPerPixel) + bytesPerPixel)) + (tile * sizeof(float) * floatsPerPixel)
+                + ((long)size.Positions * config.OutChannels * sizeof(float) * latentCopies),
         };
     }
 
@@ -248,6 +292,7 @@ public sealed class WanPipeline : IPipeline
             Seed = request.Seed ?? RequestRules.DrawSeed(),
         };
         RequestRules.Check(resolved, TokenPixels);
+        RequestRules.RequireCountable(resolved.VideoFrames, resolved.Width, resolved.Height);
         RequestRules.Require(
             resolved.VideoFrames is > 0 and <= RequestRules.MostFrames && resolved.VideoFrames % 4 == 1, $"the number of frames must be 4 n + 1, up to {RequestRules.MostFrames}, not {resolved.VideoFrames}");
         return resolved;

@@ -38,6 +38,9 @@ internal sealed record WanPipelineConfig
     /// <summary>Mean and standard deviation of every latent channel, to be undone before decoding; null when the decoder graph does it.</summary>
     public required (IReadOnlyList<double> Mean, IReadOnlyList<double> Std)? Normalization { get; init; }
 
+    /// <summary>Working memory of the decoder for each pixel of each frame of a tile; see <see cref="MemoryPlan"/>.</summary>
+    public required double DecoderBytesPerPixel { get; init; }
+
     /// <summary>
     /// Reads a folder: of diffusers (model_index.json, transformer and scheduler in folders of their own), or with the transformer in the
     /// folder itself. sampling.json has the recommended settings; those of WAN 2.1 14B at 480p hold where it is missing.
@@ -53,6 +56,7 @@ internal sealed record WanPipelineConfig
         }
 
         string ownTransformer = Path.Combine(folder.Path, "transformer");
+        string vae = Path.Combine(folder.Path, "vae", "config.json");
         WanPipelineConfig config = new()
         {
             Transformer = folder.Transformer ?? (Directory.Exists(ownTransformer) ? ownTransformer : folder.Path),
@@ -63,7 +67,8 @@ internal sealed record WanPipelineConfig
             NegativePrompt = string.Empty,
             Video = new LatentSize(81, 480, 832),
             Fps = 16,
-            Normalization = ReadNormalization(Path.Combine(folder.Path, "vae", "config.json")),
+            Normalization = ReadNormalization(vae),
+            DecoderBytesPerPixel = ReadDecoderBytes(vae),
         };
         return File.Exists(sampling) ? config.With(sampling) : config;
     }
@@ -111,6 +116,14 @@ internal sealed record WanPipelineConfig
         "euler" => SamplingMethod.Euler,
         _ => throw new ModelFormatException(path, $"\"solvers\" begins with {solver}; this engine has unipc, dpm++ and euler"),
     };
+
+    // Released: 96 channels at full size, which come from 192.
+    private static double ReadDecoderBytes(string path)
+    {
+        ModelJson vae = ModelJson.Read(path);
+        double bytes = vae.Number("decoder_bytes_per_pixel", 8.0 * 3 * vae.Integer("base_dim", 96));
+        return bytes is > 0 and <= 1e6 ? bytes : throw new ModelFormatException(path, $"decoder_bytes_per_pixel must be above 0 and at most 1e6, not {bytes}");
+    }
 
     private static (IReadOnlyList<double> Mean, IReadOnlyList<double> Std)? ReadNormalization(string path)
     {

@@ -51,6 +51,10 @@ public sealed class OnnxVaeDecoder : IVaeDecoder
     }
 
     /// <inheritdoc/>
+    public bool Takes(int batch, int height, int width) =>
+        _session.Inputs[_input].Dimensions is [var b, _, var h, var w] && (b <= 0 || b == batch) && (h <= 0 || h == height) && (w <= 0 || w == width);
+
+    /// <inheritdoc/>
     public ImagePlanes Decode(float[] latent, int batch, int height, int width, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(latent);

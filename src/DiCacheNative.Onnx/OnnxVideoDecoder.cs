@@ -82,15 +82,15 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
         }
 
         (LatentSize tile, LatentSize overlap) = (_tiling.Tile, _tiling.Overlap);
-        (int Start, int Count)[] frames = Split(size.Frames, tile.Frames, overlap.Frames);
-        (int Start, int Count)[] rows = Split(size.Height, tile.Height, overlap.Height);
-        (int Start, int Count)[] columns = Split(size.Width, tile.Width, overlap.Width);
+        (int Start, int Count)[] frames = DecoderTiles.Split(size.Frames, tile.Frames, overlap.Frames);
+        (int Start, int Count)[] rows = DecoderTiles.Split(size.Height, tile.Height, overlap.Height);
+        (int Start, int Count)[] columns = DecoderTiles.Split(size.Width, tile.Width, overlap.Width);
         float[] result = new float[values];
 
         // Neighbours share 4 (o - 1) + 1 frames: the first latent frame of a tile gives one frame, like that of the whole video.
-        Ramp[] time = Ramp.Along(frames, TimeScale, (TimeScale * (overlap.Frames - 1)) + 1, last: 1);
-        Ramp[] down = Ramp.Along(rows, SpaceScale, SpaceScale * overlap.Height, last: SpaceScale);
-        Ramp[] across = Ramp.Along(columns, SpaceScale, SpaceScale * overlap.Width, last: SpaceScale);
+        TileRamp[] time = TileRamp.Along(frames, TimeScale, (TimeScale * (overlap.Frames - 1)) + 1, last: 1);
+        TileRamp[] down = TileRamp.Along(rows, SpaceScale, SpaceScale * overlap.Height, last: SpaceScale);
+        TileRamp[] across = TileRamp.Along(columns, SpaceScale, SpaceScale * overlap.Width, last: SpaceScale);
         for (int f = 0; f < frames.Length; f++)
         {
             for (int y = 0; y < rows.Length; y++)
@@ -120,21 +120,6 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
             _session.Path, $"its output is [{string.Join(", ", shape)}] where [{string.Join(", ", wanted)}] was expected");
     }
 
-    /// <summary>Tiles along one axis: whole ones, and a shorter one at the end, each sharing the overlap with its neighbour and nothing with others.</summary>
-    /// <param name="length">Latents along the axis.</param>
-    /// <param name="tile">Largest tile.</param>
-    /// <param name="overlap">What neighbours share.</param>
-    private static (int Start, int Count)[] Split(int length, int tile, int overlap)
-    {
-        if (length <= tile)
-        {
-            return [(0, length)];
-        }
-
-        int step = tile - overlap, count = (length - overlap + step - 1) / step;
-        return [.. Enumerable.Range(0, count).Select(i => (i * step, Math.Min(tile, length - (i * step))))];
-    }
-
     private static float[] Cut(float[] latent, int channels, LatentSize size, (int Frame, int Row, int Column) start, LatentSize part)
     {
         float[] result = new float[channels * part.Positions];
@@ -155,7 +140,7 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
     }
 
     /// <summary>Adds a tile [3, F, H, W] to the video [F, 3, H, W], weighted.</summary>
-    private static void Add(float[] video, LatentSize size, float[] tile, in Ramp time, in Ramp down, in Ramp across)
+    private static void Add(float[] video, LatentSize size, float[] tile, in TileRamp time, in TileRamp down, in TileRamp across)
     {
         int width = across.Weights.Length, at = 0;
         for (int c = 0; c < 3; c++)
@@ -174,41 +159,6 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
                     }
                 }
             }
-        }
-    }
-
-    /// <summary>Weights of a tile along one axis: 1, except where it fades in or out. Those of all tiles add up to 1 everywhere.</summary>
-    private readonly record struct Ramp(int Start, float[] Weights)
-    {
-        /// <param name="tiles">Tiles in latents.</param>
-        /// <param name="scale">Values per latent.</param>
-        /// <param name="shared">Values that neighbours share.</param>
-        /// <param name="last">Values that the last latent of a tile adds: as many as the others in space; in time, 1, since the first frame has no three before it.</param>
-        public static Ramp[] Along((int Start, int Count)[] tiles, int scale, int shared, int last)
-        {
-            Ramp[] ramps = new Ramp[tiles.Length];
-            for (int i = 0; i < tiles.Length; i++)
-            {
-                float[] weights = new float[(scale * (tiles[i].Count - 1)) + last];
-                Array.Fill(weights, 1f);
-                for (int k = 0; k < shared; k++)
-                {
-                    float later = (k + 1f) / (shared + 1);
-                    if (i > 0)
-                    {
-                        weights[k] = later;
-                    }
-
-                    if (i < tiles.Length - 1)
-                    {
-                        weights[weights.Length - shared + k] = 1 - later;
-                    }
-                }
-
-                ramps[i] = new Ramp(scale * tiles[i].Start, weights);
-            }
-
-            return ramps;
         }
     }
 }

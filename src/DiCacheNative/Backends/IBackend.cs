@@ -30,6 +30,15 @@ public interface IBackend : IDisposable
 
     // ---- memory ----
 
+    /// <summary>Whether weights and arenas lie in memory of the device's own; false when they lie in the host's.</summary>
+    bool HasOwnMemory => false;
+
+    /// <summary>Memory that is free now for weights and arenas, bytes.</summary>
+    long AvailableBytes => HostMemory.AvailableBytes;
+
+    /// <summary>Type in which matrices of weights are kept.</summary>
+    DType WeightType => ActivationType;
+
     /// <summary>Allocates memory for activations.</summary>
     /// <param name="bytes">Size, as measured by <see cref="Arena.Measure"/>.</param>
     /// <param name="purpose">What it is for, for the message when it does not fit.</param>

@@ -5,6 +5,12 @@ namespace DiCacheNative.Pipelines;
 /// <summary>The decoder half of an image autoencoder.</summary>
 public interface IVaeDecoder : IDisposable
 {
+    /// <summary>Whether the network takes latents of a size; false when it was made for another one alone.</summary>
+    /// <param name="batch">Number of images.</param>
+    /// <param name="height">Rows of the latent.</param>
+    /// <param name="width">Columns of the latent.</param>
+    bool Takes(int batch, int height, int width) => true;
+
     /// <summary>Decodes latents. May be called from several threads.</summary>
     /// <param name="latent">Latents [batch, C, height, width] in the space the network takes.</param>
     /// <param name="batch">Number of images.</param>

@@ -1,5 +1,7 @@
 using DiCacheNative.Backends;
+using DiCacheNative.Caching;
 using DiCacheNative.Lifetimes;
+using DiCacheNative.Tensors;
 using DiCacheNative.Weights;
 
 namespace DiCacheNative.Models.Flux;
@@ -58,6 +60,7 @@ public sealed class FluxModel : IDisposable
         FluxSource source = Source(original, config, (name, shape) => map.Take(name, shape));
         source.TakeAll();
         map.Finish(log);
+        MemoryPlan.RequireWeights(backend, path, reader => Source(original, config, reader).TakeAll());
         return new FluxModel(backend, source);
     }
 
@@ -71,6 +74,21 @@ public sealed class FluxModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         using RandomTensors random = new(seed);
         return new FluxModel(backend, Source(original: false, config, random.Take));
+    }
+
+    /// <summary>Tells the memory for a shape and a cache without allocating any of it.</summary>
+    /// <param name="config">Geometry.</param>
+    /// <param name="shape">Shape.</param>
+    /// <param name="policy">The cache.</param>
+    /// <param name="options">Branches and samples of the session.</param>
+    /// <param name="type">Type of activations and matrices: BF16 on a GPU, F32 on the CPU.</param>
+    public static MemoryPlan Plan(FluxConfig config, FluxShape shape, ICachePolicy policy, SessionOptions options, DType type)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(shape);
+        FeatureShape features = new(type, shape.Batch, shape.ImageTokens, config.Width);
+        return MemoryPlan.Of(
+            take => Source(original: false, config, take).TakeAll(), type, arena => _ = new FluxActivations(arena, config, shape, type), features, policy, options);
     }
 
     /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>

@@ -22,7 +22,7 @@ public sealed partial class FluxProgram : DiTProgram
     private readonly float[][] _pooled;
     private readonly float[][] _guidance;
 
-    // Made by Lay.
+    // Taken from the arena, and parts of what was taken.
     private readonly Tensor _tokens, _joint, _text, _image, _norm, _textNorm, _imageNorm, _qkv, _qkvText, _qkvImage, _q, _k, _v, _qText, _kText, _qImage, _kImage;
     private readonly Tensor _attentionAndMlp, _attention, _attentionText, _attentionImage, _mlp, _mlpText, _mlpImage, _branch, _textBranch, _imageBranch;
     private readonly Tensor _textStates, _contexts, _values, _sinusoid, _pooledRows, _vectorA, _vectorB, _vector, _modulations, _modulation;
@@ -39,38 +39,16 @@ public sealed partial class FluxProgram : DiTProgram
         _pooled = new float[shape.Slots][];
         _guidance = new float[shape.Slots][];
 
-        int batch = shape.Batch, length = shape.Tokens, text = shape.TextTokens, image = shape.ImageTokens, d = config.Width, rows = shape.MaxSteps * shape.Slots * batch;
+        (int batch, int text, int image, int d) = (shape.Batch, shape.TextTokens, shape.ImageTokens, config.Width);
         DType type = backend.ActivationType;
-
-        // The same layout twice: once to measure, once for real.
         Arena arena = Arena.Measure();
-        for (int pass = 0; pass < 2; pass++)
-        {
-            Input = arena.Allocate(DType.F32, batch, image, config.InChannels);
-            Velocity = arena.Allocate(DType.F32, batch, image, config.OutChannels);
-            _tokens = type == DType.F32 ? Input : arena.Allocate(type, batch, image, config.InChannels);
-            _joint = arena.Allocate(type, batch, length, d);
-            _norm = arena.Allocate(type, batch, length, d);
-            _qkv = arena.Allocate(type, batch, length, 3 * d);
-            _attentionAndMlp = arena.Allocate(type, batch, length, d + config.MlpWidth);
-            _branch = arena.Allocate(type, batch, length, d);
-            _textStates = arena.Allocate(type, batch, text, config.JointDim);
-            _contexts = arena.Allocate(type, shape.Slots * batch, text, d);
-            _values = arena.Allocate(DType.F32, rows, 1, 1);
-            _sinusoid = arena.Allocate(type, 1, rows, SinusoidWidth);
-            _pooledRows = arena.Allocate(type, 1, rows, config.PooledDim);
-            _vectorA = arena.Allocate(type, 1, rows, d);
-            _vectorB = arena.Allocate(type, 1, rows, d);
-            _vector = arena.Allocate(DType.F32, 1, rows, d);
-            _modulations = arena.Allocate(DType.F32, 1, rows, config.ModulationWidth);
-            _modulation = arena.Allocate(DType.F32, batch, 1, config.ModulationWidth);
-            _rope = new RopeTable(arena.Allocate(DType.F32, 1, length, config.HeadDim / 2), arena.Allocate(DType.F32, 1, length, config.HeadDim / 2));
-            if (pass == 0)
-            {
-                arena = backend.CreateArena(arena.Used, $"FLUX activations for {batch} x {shape.GridHeight * 16}x{shape.GridWidth * 16} pixels (lower the size or the batch)");
-            }
-        }
-
+        _ = new FluxActivations(arena, config, shape, type);
+        arena = backend.CreateArena(arena.Used, $"FLUX activations for {batch} x {shape.GridHeight * 16}x{shape.GridWidth * 16} pixels (lower the size or the batch)");
+        FluxActivations all = new(arena, config, shape, type);
+        (Input, Velocity, _tokens, _joint, _norm, _qkv) = (all.Input, all.Velocity, all.Tokens, all.Joint, all.Norm, all.Qkv);
+        (_attentionAndMlp, _branch, _textStates, _contexts, _values) = (all.AttentionAndMlp, all.Branch, all.TextStates, all.Contexts, all.Values);
+        (_sinusoid, _pooledRows, _vectorA, _vectorB, _vector) = (all.Sinusoid, all.PooledRows, all.VectorA, all.VectorB, all.Vector);
+        (_modulations, _modulation, _rope) = (all.Modulations, all.Modulation, all.Rope);
         _arena = arena;
         (_text, _image) = (_joint.SliceRows(0, text), _joint.SliceRows(text, image));
         (_textNorm, _imageNorm) = (_norm.SliceRows(0, text), _norm.SliceRows(text, image));

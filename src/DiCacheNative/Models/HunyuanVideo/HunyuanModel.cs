@@ -64,6 +64,8 @@ public sealed class HunyuanModel : IDisposable
         HunyuanSource source = original ? new OriginalHunyuanSource(config, take) : new DiffusersHunyuanSource(config, take);
         source.TakeAll();
         map.Finish(log);
+        MemoryPlan.RequireWeights(
+            backend, path, reader => (((HunyuanSource)(original ? new OriginalHunyuanSource(config, reader) : new DiffusersHunyuanSource(config, reader)))).TakeAll());
         return new HunyuanModel(backend, source);
     }
 

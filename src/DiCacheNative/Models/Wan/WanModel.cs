@@ -64,6 +64,8 @@ public sealed class WanModel : IDisposable
         WanSource source = original ? new OriginalWanSource(config, take) : new DiffusersWanSource(config, take);
         source.TakeAll();
         map.Finish(log);
+        MemoryPlan.RequireWeights(
+            backend, path, reader => (((WanSource)(original ? new OriginalWanSource(config, reader) : new DiffusersWanSource(config, reader)))).TakeAll());
         return new WanModel(backend, source);
     }
 

@@ -52,7 +52,7 @@ internal static partial class HtmlReferences
         }
 
         string small = body.ToLowerInvariant();
-        return body.Length > 1 && body == body.ToUpperInvariant() && Named(small) is [>= '\u00A0' and <= '\u017F'] letter
+        return body.Length > 1 && !body.Any(char.IsAsciiLetterLower) && Named(small) is [>= '\u00A0' and <= '\u017F'] letter
             ? letter == "ß" ? "SS" : letter.ToUpperInvariant() : match.Value;
     });
 
