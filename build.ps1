@@ -1,5 +1,5 @@
-# ./build.ps1 setup | build | test | demo | pack | format      The work is in build.proj, shared with build.sh.
-param([ValidateSet('setup', 'build', 'test', 'demo', 'pack', 'format')][string]$Verb = 'build')
+# ./build.ps1 setup | build | test | demo | pack | aot | format      The work is in build.proj, shared with build.sh.
+param([ValidateSet('setup', 'build', 'test', 'demo', 'pack', 'aot', 'format')][string]$Verb = 'build')
 $ErrorActionPreference = 'Stop'
 Set-Location $PSScriptRoot
 $env:DOTNET_CLI_TELEMETRY_OPTOUT = '1'; $env:DOTNET_NOLOGO = '1'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ./build.sh setup | build | test | demo | pack | format      The work is in build.proj, shared with build.ps1.
+# ./build.sh setup | build | test | demo | pack | aot | format      The work is in build.proj, shared with build.ps1.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
@@ -14,7 +14,8 @@ case "${1:-}" in
   demo) target=Demo ;;
   pack) target=Pack ;;
   format) target=Format ;;
-  test) target=Test; set -- "$1" -p:WithNvrtc=true -p:WithHostDriver=true "${@:2}" ;;
-  *) echo "usage: ./build.sh setup | build | test | demo | pack | format" >&2; exit 2 ;;
+  test) target=Test ;;
+  aot) target=Aot ;;
+  *) echo "usage: ./build.sh setup | build | test | demo | pack | aot | format" >&2; exit 2 ;;
 esac
 exec dotnet msbuild build.proj -nologo -v:m -t:"$target" "${@:2}"
