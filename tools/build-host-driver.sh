@@ -15,7 +15,8 @@ out=$(cd "$out" && pwd)
 
 if [ -z "$plain" ] && command -v cmake >/dev/null && { command -v ninja || command -v make; } >/dev/null; then
   # CMake refuses a cache that was made for another place: a copied or moved tree starts anew.
-  cached=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p; s/^CMAKE_CACHEFILE_DIR:INTERNAL=//p' "$out/build/CMakeCache.txt" 2>/dev/null || true)
+  places='s/^CMAKE_HOME_DIRECTORY:INTERNAL=//p; s/^CMAKE_CACHEFILE_DIR:INTERNAL=//p'
+  cached=$(sed -n "$places" "$out/build/CMakeCache.txt" 2>/dev/null || true)
   [ -z "$cached" ] || [ "$(sort <<<"$cached")" = "$(printf '%s\n' "$PWD/cmake" "$out/build" | sort)" ] || rm -rf "$out/build"
   generator=(); command -v ninja >/dev/null && generator=(-G Ninja)
   cmake -S cmake -B "$out/build" "${generator[@]}" -DCMAKE_CXX_COMPILER="$compiler" -DOUTPUT="$out" --log-level=WARNING >"$out/configure.log" ||

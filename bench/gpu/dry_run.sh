@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that a day with a GPU needs, without one: packs, unpacks and runs bench/gpu/first_run.sh at small shapes on the host driver, which stands
-# under the names of NVIDIA's libraries, with a stand-in for nvidia-smi. Part of ./build.sh test, so that the scripts do not rot. Takes about two minutes.
+# Everything that a day with a GPU needs, without one: packs, unpacks and runs bench/gpu/first_run.sh at small shapes on the host driver,
+# which stands under the names of NVIDIA's libraries, with a stand-in for nvidia-smi. Part of ./build.sh test, so that the scripts do not
+# rot. Takes about two minutes.
 #   bench/gpu/dry_run.sh      Skipped, with the reason, where the host driver is not built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,11 +17,12 @@ bench/gpu/publish.sh "$work/pack" > "$work/publish.log" 2>&1 || { cat "$work/pub
 tail -n 1 "$work/publish.log"
 export PATH=$work/bin:$PATH LD_LIBRARY_PATH=$work/nvidia DICACHE_CUDA_LIBRARIES=$work/nvidia DICACHE_HOST_QUIET=1
 unset DICACHE_CUDA_HOST DICACHE_SYNC
-SMALL=1 BUDGET=${BUDGET:-3600} bench/gpu/first_run.sh "$work/pack/dicache-gpu.tar.xz" "$work/first-run.tar.gz" > "$work/out" 2> "$work/err" || { cat "$work/out"; exit 1; }
+export SMALL=1 BUDGET=${BUDGET:-3600}
+bench/gpu/first_run.sh "$work/pack/dicache-gpu.tar.xz" "$work/first-run.tar.gz" > "$work/out" 2> "$work/err" || { cat "$work/out"; exit 1; }
 cat "$work/out"
 # What came back must hold what was asked for.
 mkdir "$work/results" && tar xzf "$work/first-run.tar.gz" -C "$work/results"
-for file in machine.json summary.txt devices.json verify-flux-tiny.json op-tests.txt model.json kernels.json probe-small.json verify-wan-tiny.json; do
+for file in {machine,devices,model,kernels,probe-small,verify-flux-tiny,verify-wan-tiny,verify-hunyuan-tiny}.json {summary,op-tests}.txt; do
   [ -s "$work/results/$file" ] || { echo "dry_run.sh: the results lack $file" >&2; exit 1; }
 done
 ! grep -E '^(FAIL|skip (devices|verify|op-tests|model|kernels|probe))' "$work/results/summary.txt" || exit 1

@@ -70,8 +70,8 @@ std::set<uint64_t>& loaded_kernels() {
   return *all;
 }
 
-// A sum over many products for few results is split, and its parts are kept in the workspace. Very large results take all there may be, as the
-// stream-K kernels of newer GPUs do. Without room for it there is always an algorithm that needs none.
+// A sum over many products for few results is split, and its parts are kept in the workspace. Very large results take all there may be, as
+// the stream-K kernels of newer GPUs do. Without room for it there is always an algorithm that needs none.
 size_t wanted_workspace(uint64_t rows, uint64_t columns, uint64_t depth, size_t most) {
   constexpr uint64_t large = uint64_t{1} << 22;
   size_t wanted = rows * columns >= large ? size_t{32} << 20 : depth >= 32 && depth >= rows ? 4 * rows * columns * sizeof(float) : 0;
@@ -293,7 +293,8 @@ DICACHE_EXPORT cublasStatus cublasLtMatmulAlgoGetHeuristic(void* handle, void* d
   if (has_bias(m->epilogue) && rows == 1) return CUBLAS_STATUS_INVALID_VALUE;
   if (has_bias(m->epilogue) && depth == 1) return CUBLAS_STATUS_SUCCESS;
   size_t workspace = wanted_workspace(rows, columns, depth, preferences().find(preference, name)->workspace_bytes);
-  uint64_t kernel = (uint64_t{m->epilogue} << 16) | (static_cast<uint64_t>(l.a->type) << 8) | (static_cast<uint64_t>(l.d->type) << 1) | (workspace != 0 ? 1 : 0);
+  auto from = static_cast<uint64_t>(l.a->type), to = static_cast<uint64_t>(l.d->type);
+  uint64_t kernel = (uint64_t{m->epilogue} << 16) | (from << 8) | (to << 1) | (workspace != 0 ? 1 : 0);
   Algorithm algorithm{algorithm_mark, kernel, workspace};
   results[0] = {};
   std::memcpy(&results[0].algo, &algorithm, sizeof algorithm);

@@ -19,8 +19,9 @@ namespace {
 constexpr size_t page = 4096;
 constexpr size_t range_bytes = size_t{1} << 40;
 
-// What an index gone wild may reach and must not find: nothing is mapped this near to an allocation, and nothing else of the process, its libraries
-// and heaps, lies nearer than what a 32-bit index of 16-byte elements spans. A wilder access may still land in another live allocation.
+// What an index gone wild may reach and must not find: nothing is mapped this near to an allocation, and nothing else of the process, its
+// libraries and heaps, lies nearer than what a 32-bit index of 16-byte elements spans. A wilder access may still land in another live
+// allocation.
 constexpr size_t allocation_gap = size_t{64} << 20;
 constexpr size_t range_guard = size_t{64} << 30;
 

@@ -12,8 +12,8 @@ namespace DiCacheNative.Cuda;
 /// </summary>
 /// <remarks>
 /// Environment: DICACHE_SYNC=1 waits after each kernel and names the one that failed, inside plans too, which then stay sequences of single
-/// operations; DICACHE_KERNEL_CACHE names the folder of compiled kernels; DICACHE_CUDA_LIBRARIES names folders to look for NVRTC and cuBLASLt in.
-/// Rows of at most 8192 elements are supported by the operations that normalise or sum rows.
+/// operations; DICACHE_KERNEL_CACHE names the folder of compiled kernels; DICACHE_CUDA_LIBRARIES names folders to look for NVRTC and
+/// cuBLASLt in. Rows of at most 8192 elements are supported by the operations that normalise or sum rows.
 /// </remarks>
 public sealed unsafe partial class CudaBackend : IBackend
 {
@@ -72,7 +72,8 @@ public sealed unsafe partial class CudaBackend : IBackend
             options.Log?.Invoke(cache.Refusal);
         }
 
-        Description = $"{device}, {(ActivationType == DType.F32 ? "f32" : "bf16")}, CUDA {libraries.DriverVersion}, NVRTC {compiler.Version}, {libraries.Origin}";
+        string precision = ActivationType == DType.F32 ? "f32" : "bf16";
+        Description = $"{device}, {precision}, CUDA {libraries.DriverVersion}, NVRTC {compiler.Version}, {libraries.Origin}";
     }
 
     /// <inheritdoc/>

@@ -19,7 +19,8 @@ public static class BackendFactory
     /// <param name="precision">In what it computes.</param>
     /// <param name="log">Receives notes, one sentence each: why there is a GPU and the CPU is taken, for example.</param>
     /// <exception cref="BackendException">It is not available here; the message says why.</exception>
-    public static IBackend Create(BackendKind kind, int threads = 0, BackendPrecision precision = BackendPrecision.Auto, Action<string>? log = null)
+    public static IBackend Create(
+        BackendKind kind, int threads = 0, BackendPrecision precision = BackendPrecision.Auto, Action<string>? log = null)
     {
         IBackend? backend;
         string reason;
@@ -28,7 +29,9 @@ public static class BackendFactory
             case BackendKind.Auto:
                 return TryDevice(CudaLibraries.Find(), precision, log, out backend) ? backend! : Cpu(threads, precision);
             case BackendKind.Cuda:
-                return TryCuda(CudaLibraries.Find(), precision, log, out backend, out reason) ? backend! : throw Unavailable("CUDA", reason);
+                return TryCuda(CudaLibraries.Find(), precision, log, out backend, out reason)
+                    ? backend!
+                    : throw Unavailable("CUDA", reason);
             case BackendKind.CudaHost:
                 return TryHost(precision, log, out backend, out reason) ? backend! : throw Unavailable("CUDA host", reason);
             default:
@@ -82,10 +85,12 @@ public static class BackendFactory
         return false;
     }
 
-    private static bool TryCuda(CudaLibraries libraries, BackendPrecision precision, Action<string>? log, out IBackend? backend, out string reason) =>
+    private static bool TryCuda(
+        CudaLibraries libraries, BackendPrecision precision, Action<string>? log, out IBackend? backend, out string reason) =>
         TryCreate(libraries, precision == BackendPrecision.F32 ? CudaPrecision.F32 : CudaPrecision.BF16, log, out backend, out reason);
 
-    private static bool TryCreate(CudaLibraries libraries, CudaPrecision precision, Action<string>? log, out IBackend? backend, out string reason)
+    private static bool TryCreate(
+        CudaLibraries libraries, CudaPrecision precision, Action<string>? log, out IBackend? backend, out string reason)
     {
         CudaBackendOptions options = new()
         {
@@ -116,8 +121,10 @@ public static class BackendFactory
             return false;
         }
 
-        return TryCreate(CudaLibraries.Host(path), precision == BackendPrecision.BF16 ? CudaPrecision.BF16 : CudaPrecision.F32, log, out backend, out reason);
+        CudaPrecision chosen = precision == BackendPrecision.BF16 ? CudaPrecision.BF16 : CudaPrecision.F32;
+        return TryCreate(CudaLibraries.Host(path), chosen, log, out backend, out reason);
     }
 
-    private static BackendException Unavailable(string name, string reason) => new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose the CPU backend");
+    private static BackendException Unavailable(string name, string reason) =>
+        new($"the {name} backend is not available: {reason.TrimEnd('.')}; choose the CPU backend");
 }

@@ -145,7 +145,8 @@ public sealed class KernelCacheTests : IDisposable
     public void A_relative_cache_folder_of_the_system_is_ignored()
     {
         string? before = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.GetEnvironmentVariable("DICACHE_KERNEL_CACHE") is not null, "the folder is chosen otherwise here");
+        bool chosen = Environment.GetEnvironmentVariable("DICACHE_KERNEL_CACHE") is not null;
+        Assert.SkipWhen(OperatingSystem.IsWindows() || chosen, "the folder is chosen otherwise here");
         try
         {
             Environment.SetEnvironmentVariable("XDG_CACHE_HOME", "here");

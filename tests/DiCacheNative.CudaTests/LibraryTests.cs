@@ -39,8 +39,13 @@ public sealed class LibraryTests
     }
 
     [Theory]
-    [InlineData(12040, "libnvrtc.so.12 was not found: install CUDA's NVRTC 12, or name its folder in DICACHE_CUDA_LIBRARIES (libnvrtc.so.13 would need a newer driver: this one supports CUDA 12.4)")]
-    [InlineData(13000, "libnvrtc.so.13 or libnvrtc.so.12 was not found: install CUDA's NVRTC 12 or 13, or name its folder in DICACHE_CUDA_LIBRARIES")]
+    [InlineData(
+        12040,
+        "libnvrtc.so.12 was not found: install CUDA's NVRTC 12, or name its folder in DICACHE_CUDA_LIBRARIES "
+        + "(libnvrtc.so.13 would need a newer driver: this one supports CUDA 12.4)")]
+    [InlineData(
+        13000,
+        "libnvrtc.so.13 or libnvrtc.so.12 was not found: install CUDA's NVRTC 12 or 13, or name its folder in DICACHE_CUDA_LIBRARIES")]
     [InlineData(11080, "the NVIDIA driver supports CUDA 11.8 only: update it (525 or newer)")]
     public void A_library_newer_than_the_driver_is_not_looked_for(int version, string expected)
     {
@@ -64,7 +69,8 @@ public sealed class LibraryTests
     public void Of_two_versions_the_newest_that_the_driver_can_run_is_taken_and_the_other_named()
     {
         HostDriverLibrary library = HostBackends.Library(HostBackends.Normal);
-        using TemporaryLinks folder = new(HostBackends.Normal, "libcuda.so.1", "libnvrtc.so.12", "libnvrtc.so.13", "libcublasLt.so.12", "libcublasLt.so.13");
+        string[] names = ["libcuda.so.1", "libnvrtc.so.12", "libnvrtc.so.13", "libcublasLt.so.12", "libcublasLt.so.13"];
+        using TemporaryLinks folder = new(HostBackends.Normal, names);
         library.Option("version", 12040);
         CudaLibraries old = CudaLibraries.Search(folder.Path, [folder.Path], systemToo: false);
         library.Option("version", 13000);
@@ -72,7 +78,8 @@ public sealed class LibraryTests
         library.Option("version", 12040);
 
         Assert.True(old.Complete && recent.Complete, string.Join("; ", old.Missing));
-        Assert.Contains("libnvrtc.so.13 left aside (the driver supports CUDA 12.4), libnvrtc.so.12", old.Origin.Replace(folder.Path + "/", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        string origin = old.Origin.Replace(folder.Path + "/", "", StringComparison.Ordinal);
+        Assert.Contains("libnvrtc.so.13 left aside (the driver supports CUDA 12.4), libnvrtc.so.12", origin, StringComparison.Ordinal);
         Assert.Contains("libcublasLt.so.13", recent.Origin, StringComparison.Ordinal);
         Assert.DoesNotContain("left aside", recent.Origin, StringComparison.Ordinal);
     }
@@ -111,9 +118,10 @@ public sealed class LibraryTests
         public TemporaryLinks(string library, params string[] names)
         {
             Directory.CreateDirectory(Path);
+            string target = DiCacheNative.Tests.Repository.File(".native", "host-driver", $"lib{library}.so");
             foreach (string name in names)
             {
-                File.CreateSymbolicLink(System.IO.Path.Combine(Path, name), DiCacheNative.Tests.Repository.File(".native", "host-driver", $"lib{library}.so"));
+                File.CreateSymbolicLink(System.IO.Path.Combine(Path, name), target);
             }
         }
 

@@ -66,9 +66,8 @@ public sealed class LostDeviceTests : IDisposable
     public void A_switch_that_is_neither_on_nor_off_is_refused(string value)
     {
         Environment.SetEnvironmentVariable(Sync, value);
-        CudaBackendOptions options = new() { Libraries = HostBackends.Libraries(HostBackends.Normal), KernelCacheFolder = HostBackends.CacheFolder };
 
-        Assert.False(CudaBackend.TryCreate(options, out _, out string reason));
+        Assert.False(CudaBackend.TryCreate(Options(), out _, out string reason));
 
         Assert.Equal($"the environment variable DICACHE_SYNC is '{value}': it takes 1 or true, 0 or false", reason);
     }
@@ -85,15 +84,22 @@ public sealed class LostDeviceTests : IDisposable
 
         CudaException first = Assert.Throws<CudaException>(() => backend.Download(good, new float[good.Count]));
         Assert.Contains("a kernel failed, which was noticed in", first.Message, StringComparison.Ordinal);
-        Assert.Contains("the device is lost to this process, which has to be started again (with DICACHE_SYNC=1", first.Message, StringComparison.Ordinal);
-        foreach (Action later in (Action[])[backend.Synchronize, plan.Run, () => backend.CreateArena(64, "a test"), () => backend.Upload(new float[good.Count], good), () => backend.Activate(good, good)])
+        Assert.Contains("the device is lost to this process, which has to be started again", first.Message, StringComparison.Ordinal);
+        Action[] all =
+        [
+            backend.Synchronize,
+            plan.Run,
+            () => backend.CreateArena(64, "a test"),
+            () => backend.Upload(new float[good.Count], good),
+            () => backend.Activate(good, good),
+        ];
+        foreach (Action later in all)
         {
             CudaException e = Assert.Throws<CudaException>(later);
             Assert.Equal((first.Message, true, 700), (e.Message, e.ContextLost, e.Code));
         }
 
-        CudaBackendOptions options = new() { Libraries = HostBackends.Libraries(HostBackends.Normal), KernelCacheFolder = HostBackends.CacheFolder };
-        Assert.False(CudaBackend.TryCreate(options, out _, out string reason));
+        Assert.False(CudaBackend.TryCreate(Options(), out _, out string reason));
         Assert.Contains("CUDA_ERROR_ILLEGAL_ADDRESS (700): a kernel failed", reason, StringComparison.Ordinal);
 
         plan.Dispose();
@@ -123,6 +129,9 @@ public sealed class LostDeviceTests : IDisposable
         HostBackends.Forget(HostBackends.Normal);
         _library.Reset();
     }
+
+    private static CudaBackendOptions Options() =>
+        new() { Libraries = HostBackends.Libraries(HostBackends.Normal), KernelCacheFolder = HostBackends.CacheFolder };
 
     private static (Tensor Good, Tensor Wild) Tensors(CudaBackend backend)
     {

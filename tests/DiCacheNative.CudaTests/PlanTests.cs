@@ -41,20 +41,23 @@ public sealed class PlanTests : IDisposable
     {
         Tensor x = Filled(1), velocity = Filled(10), dt = Scalar(0.5f);
         using IStepPlan plan = _backend.Record("euler", () => _backend.EulerStep(x, velocity, dt));
-        int captures = _library.Calls("cuStreamBeginCapture"), launches = _library.Calls("cuLaunchKernel"), graphs = _library.Calls("cuGraphLaunch");
+        (int Captures, int Kernels, int Graphs) Calls() =>
+            (_library.Calls("cuStreamBeginCapture"), _library.Calls("cuLaunchKernel"), _library.Calls("cuGraphLaunch"));
 
+        (int captures, int kernels, int graphs) = Calls();
         plan.Run();
-        Assert.Equal((captures, launches + 1, graphs), (_library.Calls("cuStreamBeginCapture"), _library.Calls("cuLaunchKernel"), _library.Calls("cuGraphLaunch")));
+        Assert.Equal((captures, kernels + 1, graphs), Calls());
         plan.Run();
         plan.Run();
-        Assert.Equal((captures + 1, launches + 2, graphs + 2), (_library.Calls("cuStreamBeginCapture"), _library.Calls("cuLaunchKernel"), _library.Calls("cuGraphLaunch")));
+        Assert.Equal((captures + 1, kernels + 2, graphs + 2), Calls());
         Assert.Equal(16, First(x));
     }
 
     [Fact]
     public void Algorithms_of_products_and_memory_for_them_are_found_before_the_capture()
     {
-        // The host driver refuses both while a stream captures: an activation that cuBLASLt has not, an F32 result of it, and sums split in a workspace.
+        // The host driver refuses both while a stream captures: an activation that cuBLASLt has not, an F32 result of it, and sums split in
+        // a workspace.
         Tensor x = Filled(2, rows: 8, cols: 64), y = Filled(0, rows: 8, cols: 8), wide = Filled(0, rows: 8, cols: 2048);
         using LinearWeight narrow = Weight(_backend, 8, 64), broad = Weight(_backend, 2048, 64);
         using IStepPlan plan = _backend.Record("products", () =>
@@ -79,7 +82,9 @@ public sealed class PlanTests : IDisposable
     {
         float[][] results = new float[3][];
 
-        Thread[] threads = [.. Enumerable.Range(0, results.Length).Select(i => new Thread(() => results[i] = [.. Enumerable.Range(0, 12).Select(k => Product(8 + (8 * ((i * 12) + k))))]))];
+        float[] Products(int thread) => [.. Enumerable.Range(0, 12).Select(k => Product(8 + (8 * ((thread * 12) + k))))];
+
+        Thread[] threads = [.. Enumerable.Range(0, results.Length).Select(i => new Thread(() => results[i] = Products(i)))];
         Array.ForEach(threads, t => t.Start());
         Array.ForEach(threads, t => t.Join());
 
@@ -99,8 +104,8 @@ public sealed class PlanTests : IDisposable
 
             _backend.Linear(x, weight, y, epilogue);
 
-            float sum = (2 * inFeatures) + 1;
-            Assert.All(Values(y), v => Assert.Equal(epilogue == Epilogue.None ? sum : 0.5f * sum * (1 + MathF.Tanh(0.79788456f * (sum + (0.044715f * sum * sum * sum)))), v, 1e-5f));
+            float sum = (2 * inFeatures) + 1, gelu = 0.5f * sum * (1 + MathF.Tanh(0.79788456f * (sum + (0.044715f * sum * sum * sum))));
+            Assert.All(Values(y), v => Assert.Equal(epilogue == Epilogue.None ? sum : gelu, v, 1e-5f));
         }
     }
 
@@ -332,7 +337,8 @@ public sealed class PlanTests : IDisposable
         float[] ones = [.. Enumerable.Repeat(1f, outFeatures * inFeatures)];
         fixed (float* p = ones)
         {
-            HostTensor matrix = new("ones", (nint)p, DType.F32, [outFeatures, inFeatures]), vector = new("bias", (nint)p, DType.F32, [outFeatures]);
+            HostTensor matrix = new("ones", (nint)p, DType.F32, [outFeatures, inFeatures]);
+            HostTensor vector = new("bias", (nint)p, DType.F32, [outFeatures]);
             return backend.CreateLinear(new LinearSource("ones", [matrix], bias ? [vector] : []));
         }
     }

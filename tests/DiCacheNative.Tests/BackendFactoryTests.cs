@@ -44,11 +44,13 @@ public sealed class BackendFactoryTests
         library.Option("arch", 75);
         List<string> notes = [];
 
-        Assert.False(BackendFactory.TryDevice(CudaLibraries.Host(Repository.File(".native", "host-driver", $"lib{Library}.so")), BackendPrecision.Auto, notes.Add, out IBackend? backend));
+        CudaLibraries old = CudaLibraries.Host(Repository.File(".native", "host-driver", $"lib{Library}.so"));
+        Assert.False(BackendFactory.TryDevice(old, BackendPrecision.Auto, notes.Add, out IBackend? backend));
 
         Assert.Null(backend);
         Assert.Equal(
-            "the CPU is used although there is a GPU (DiCacheNative host driver): device 0 (DiCacheNative host driver) has compute capability 7.5; the kernels need 8.0 (Ampere) or newer",
+            "the CPU is used although there is a GPU (DiCacheNative host driver): device 0 (DiCacheNative host driver) has compute capability "
+            + "7.5; the kernels need 8.0 (Ampere) or newer",
             Assert.Single(notes));
         library.Reset();
     }

@@ -14,8 +14,9 @@ internal enum CuResult
 /// <summary>Errors after which every call fails, until the process ends.</summary>
 internal static class LostContext
 {
-    // CUDA's manual says of each that the process must be ended and started again: an uncorrectable memory error, a kernel that used a wrong address,
-    // ran out of time, asserted, met the stack's end, an illegal instruction, a wrong alignment or address space, or failed otherwise.
+    // CUDA's manual says of each that the process must be ended and started again: an uncorrectable memory error, a kernel that used a
+    // wrong address, ran out of time, asserted, met the stack's end, an illegal instruction, a wrong alignment or address space, or failed
+    // otherwise.
     private static readonly int[] s_codes = [214, 700, 702, 710, 714, 715, 716, 717, 718, 719];
 
     /// <summary>True for such an error.</summary>

@@ -3,8 +3,8 @@ using DiCacheNative.Backends;
 namespace DiCacheNative.Cuda;
 
 /// <summary>
-/// A call into the CUDA driver or a CUDA library failed. The message names the error, the call and what the engine was doing. After an error with
-/// <see cref="ContextLost"/> nothing of the process can use the device any more: the process has to be started again.
+/// A call into the CUDA driver or a CUDA library failed. The message names the error, the call and what the engine was doing. After an
+/// error with <see cref="ContextLost"/> nothing of the process can use the device any more: the process has to be started again.
 /// </summary>
 public class CudaException : BackendException
 {
@@ -53,8 +53,8 @@ public class CudaException : BackendException
         name,
         code,
         call,
-        $"{name} ({code}): a kernel failed, which was noticed in {call} while {doing}; the device is lost to this process, which has to be started again "
-        + "(with DICACHE_SYNC=1 in its environment the kernel is named)",
+        $"{name} ({code}): a kernel failed, which was noticed in {call} while {doing}; the device is lost to this process, which has to be "
+        + "started again (with DICACHE_SYNC=1 in its environment the kernel is named)",
         true);
 
     /// <summary>The same failure, met again.</summary>
@@ -70,8 +70,8 @@ public class CudaException : BackendException
     public string Call { get; } = "";
 
     /// <summary>
-    /// True when the device is lost to this process: a kernel has failed, and every later call returns its error, the calls of other engines and
-    /// those that release something included. It is noticed by some later call, which is not at fault.
+    /// True when the device is lost to this process: a kernel has failed, and every later call returns its error, the calls of other
+    /// engines and those that release something included. It is noticed by some later call, which is not at fault.
     /// </summary>
     public bool ContextLost { get; }
 

@@ -63,7 +63,8 @@ public sealed class CudaLibraries
     {
         CudaLibraries libraries = new("cuda");
         List<string> origins = [];
-        nint driver = LibraryLocator.Load(driverFolder is null ? [] : [driverFolder], LibraryLocator.DriverNames, driverFolder is null, out string path);
+        string[] places = driverFolder is null ? [] : [driverFolder];
+        nint driver = LibraryLocator.Load(places, LibraryLocator.DriverNames, systemToo: driverFolder is null, out string path);
         libraries.Driver = libraries.Bound(
             driver, path, Driver.Bind, origins, $"{LibraryLocator.DriverNames[0]} was not found: install the NVIDIA driver (525 or newer) or use the CPU backend");
         libraries.AskForVersion();
@@ -119,10 +120,11 @@ public sealed class CudaLibraries
     }
 
     /// <summary>
-    /// Loads the newest version that the driver can run: what a newer library compiles or brings along, an older driver refuses to load. Without a
-    /// driver any version will do, since kernels can be compiled all the same.
+    /// Loads the newest version that the driver can run: what a newer library compiles or brings along, an older driver refuses to load.
+    /// Without a driver any version will do, since kernels can be compiled all the same.
     /// </summary>
-    private nint Load(string[] folders, bool systemToo, Func<int, string> nameOf, string what, List<string> origins, out string path, out string absent)
+    private nint Load(
+        string[] folders, bool systemToo, Func<int, string> nameOf, string what, List<string> origins, out string path, out string absent)
     {
         int newest = _driverVersion == 0 ? int.MaxValue : _driverVersion / 1000;
         int[] fitting = [.. LibraryLocator.Majors.Where(m => m <= newest)], tooNew = [.. LibraryLocator.Majors.Where(m => m > newest)];
@@ -135,7 +137,8 @@ public sealed class CudaLibraries
 
         absent = fitting.Length == 0
             ? $"the NVIDIA driver supports CUDA {DriverVersion} only: update it (525 or newer)"
-            : $"{string.Join(" or ", fitting.Select(nameOf))} was not found: install {what} {string.Join(" or ", fitting.Order())}, or name its folder in DICACHE_CUDA_LIBRARIES"
+            : $"{string.Join(" or ", fitting.Select(nameOf))} was not found: install {what} {string.Join(" or ", fitting.Order())}, "
+                + "or name its folder in DICACHE_CUDA_LIBRARIES"
                 + (tooNew.Length == 0 ? "" : $" ({left} would need a newer driver: this one supports CUDA {DriverVersion})");
         return library;
     }

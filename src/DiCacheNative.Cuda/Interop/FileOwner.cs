@@ -3,7 +3,10 @@ using System.Text;
 
 namespace DiCacheNative.Cuda.Interop;
 
-/// <summary>What may be read as code: what this user owns and nobody else can write. Unix asks the file system; on Windows a user's folders are his own.</summary>
+/// <summary>
+/// What may be read as code: what this user owns and nobody else can write. Unix asks the file system; on Windows a user's folders are his
+/// own.
+/// </summary>
 internal static unsafe class FileOwner
 {
     private const int CurrentFolder = -100, NoFollow = 0x100;
@@ -31,13 +34,16 @@ internal static unsafe class FileOwner
             return true;
         }
 
-        reason = status.User != s_geteuid() ? "belongs to another user" : (status.Mode & WritableByOthers) != 0 ? "can be written by other users" : "";
+        bool shared = (status.Mode & WritableByOthers) != 0;
+        reason = status.User != s_geteuid() ? "belongs to another user" : shared ? "can be written by other users" : "";
         return reason.Length == 0 && (status.Mode & TypeMask) == Folder;
     }
 
     /// <summary>True for a file, not a link, a pipe or a device, that this user owns.</summary>
     public static bool IsOwnFile(string path) =>
-        TryAsk(path, NoFollow, out Status status) ? (status.Mode & TypeMask) == Regular && status.User == s_geteuid() : OperatingSystem.IsWindows() && File.Exists(path);
+        TryAsk(path, NoFollow, out Status status)
+            ? (status.Mode & TypeMask) == Regular && status.User == s_geteuid()
+            : OperatingSystem.IsWindows() && File.Exists(path);
 
     private static bool TryAsk(string path, int flags, out Status status)
     {
@@ -56,7 +62,9 @@ internal static unsafe class FileOwner
 
     // Of the C library, which every process has loaded; absent on Windows.
     private static nint Find(string name) =>
-        !OperatingSystem.IsWindows() && NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), name, out nint address) ? address : 0;
+        !OperatingSystem.IsWindows() && NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), name, out nint address)
+            ? address
+            : 0;
 
     /// <summary>struct statx: the same on every architecture.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]

@@ -52,7 +52,8 @@ internal sealed unsafe class ContextHandle : SafeHandle
     }
 
     /// <summary>
-    /// Reports a failure to release something; false, for the caller to return. When the device is lost nothing can be released: that is said once.
+    /// Reports a failure to release something; false, for the caller to return. When the device is lost nothing can be released: that is
+    /// said once.
     /// </summary>
     public bool ReleaseFailed(CudaException failure)
     {

@@ -10,8 +10,9 @@ namespace DiCacheNative.Cuda.Runtime;
 /// is found once and kept. cuBLASLt thinks in columns: a row-major y [M, N] is its column-major N x M, so it is asked for W^T (transposed A) times x.
 /// </summary>
 /// <remarks>
-/// Neither the heuristics nor the first run of an algorithm, which loads its kernel, may happen while any stream of the process captures: both hold
-/// <see cref="Gate"/>, as a capture does. A plan issues its operations once before it captures them, so a capture finds all it needs here.
+/// Neither the heuristics nor the first run of an algorithm, which loads its kernel, may happen while any stream of the process captures:
+/// both hold <see cref="Gate"/>, as a capture does. A plan issues its operations once before it captures them, so a capture finds all it
+/// needs here.
 /// </remarks>
 internal sealed unsafe class GemmPlanCache : IDisposable
 {
@@ -63,7 +64,8 @@ internal sealed unsafe class GemmPlanCache : IDisposable
     /// <param name="workspace"><see cref="GemmPlan.WorkspaceBytes"/> bytes.</param>
     /// <param name="stream">Where.</param>
     /// <param name="name">Name of the weight, for messages.</param>
-    /// <returns>False when the first run shows that the library cannot do the epilogue for this shape; <see cref="Find"/> then gives null.</returns>
+    /// <returns>False when the first run shows that the library cannot do the epilogue for this shape; <see cref="Find"/> then gives
+    /// null.</returns>
     public bool Run(GemmPlan plan, nint weight, nint bias, nint x, nint y, nint workspace, nint stream, string name)
     {
         if (plan.HasRun)
@@ -137,7 +139,8 @@ internal sealed unsafe class GemmPlanCache : IDisposable
 
             if (status != 0 && shape.Epilogue != MatmulEpilogue.Default)
             {
-                // Whatever the reason is: which shapes and epilogues go together differs from version to version, and nothing is lost without one.
+                // Whatever the reason is: which shapes and epilogues go together differs from version to version, and nothing is lost
+                // without one.
                 plan.Dispose();
                 return null;
             }

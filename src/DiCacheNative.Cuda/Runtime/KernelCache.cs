@@ -10,8 +10,8 @@ namespace DiCacheNative.Cuda.Runtime;
 /// written under another name and then renamed: processes that start together may compile the same kernel, but never read half of one.
 /// </summary>
 /// <remarks>
-/// A hash that anybody can compute keeps nobody from planting code: the folder must be the user's own, and nobody else able to write it. Another one is
-/// neither read nor written.
+/// A hash that anybody can compute keeps nobody from planting code: the folder must be the user's own, and nobody else able to write it.
+/// Another one is neither read nor written.
 /// </remarks>
 internal sealed class KernelCache
 {
@@ -109,7 +109,11 @@ internal sealed class KernelCache
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         string[] parts =
         [
-            source.Text, .. KernelSource.Headers.SelectMany(h => (string[])[h.File, h.Text]), .. KernelCompiler.Options(target), _compiler.Version, _library,
+            source.Text,
+            .. KernelSource.Headers.SelectMany(h => (string[])[h.File, h.Text]),
+            .. KernelCompiler.Options(target),
+            _compiler.Version,
+            _library,
         ];
         foreach (string part in parts)
         {

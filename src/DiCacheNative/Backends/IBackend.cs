@@ -60,8 +60,8 @@ public interface IBackend : IDisposable
 
     /// <summary>
     /// Turns a fixed sequence of operations into a plan that can be run again and again: a CUDA graph on a GPU, a replayable delegate on
-    /// the CPU. The action must issue the same operations on the same tensors every time. Recording does not run them, and a plan that cannot be
-    /// carried out says so when it is run: on a GPU its first run issues the operations one by one and its second captures them.
+    /// the CPU. The action must issue the same operations on the same tensors every time. Recording does not run them, and a plan that
+    /// cannot be carried out says so when it is run: on a GPU its first run issues the operations one by one and its second captures them.
     /// </summary>
     IStepPlan Record(string name, Action operations);
 
