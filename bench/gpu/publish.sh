@@ -11,7 +11,7 @@ rm -rf "$out" && mkdir -p "$out" && out=$(cd "$out" && pwd)
 # lie apart from those of the checkout and from each other's, and so do the lock files, which differ for one runtime alone.
 publish() { # project, folder
   dotnet publish "$1" -c Release -r linux-x64 --self-contained -p:Carry=true -p:PublishTrimmed=true -p:TrimMode=partial \
-    -p:SuppressTrimAnalysisWarnings=true -p:DebugType=none -p:TreatWarningsAsErrors=false -p:RunAnalyzers=false \
+    -p:SuppressTrimAnalysisWarnings=true -p:DebugType=portable -p:TreatWarningsAsErrors=false -p:RunAnalyzers=false \
     -p:NuGetLockFilePath="$out/lock/$(basename "$1").json" --artifacts-path "$out/artifacts" -o "$out/app/$2" --nologo -v q
 }
 publish src/DiCacheNative.Cli cli
