@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
 using DiCacheNative.Caching;
 using DiCacheNative.Imaging;
@@ -44,7 +43,8 @@ internal sealed class GenerateCommand
     private readonly Option<int?> _batch = Opt.Whole("--batch-count", ["-b"], "number of images; image i has seed + i", 1, MostImages, 1);
     private readonly Option<string> _output = Opt.Name(
         "--output", ["-o"], "FILE",
-        "file to write: .png for an image (default output.png); .mp4, .webm, .gif, .webp, or .png for numbered frames, for a video (default output.mp4)");
+        "image: .png, .jpg, .webp or .bmp, - for a PNG on standard output (default output.png); video: .mp4, .webm, .webp, .gif, or .png for numbered frames "
+        + "(default output.mp4); %d (%04d) is where the number goes");
 
     private readonly Option<string> _trace = Opt.Name("--cache-trace", "FILE", "write every cache decision as JSON lines");
     private readonly Option<bool> _json = Opt.Flag("--json", "one JSON object on standard output");
@@ -81,14 +81,6 @@ internal sealed class GenerateCommand
     {
         string model = result.GetValue(_model)!;
         bool video = Engine.FamilyOf(model) == ModelFamily.Wan;
-        string output = result.GetValue(_output) ?? (video ? "output.mp4" : "output.png");
-        string? trace = result.GetValue(_trace);
-        foreach (string path in new[] { output, trace }.OfType<string>())
-        {
-            CheckTarget(path);
-        }
-
-        OutputFiles.CheckExtension(output, video);
         if (!video && result.GetValue(_fps) is not null)
         {
             throw new ArgumentException("--fps has no meaning for a model that makes images");
@@ -96,6 +88,20 @@ internal sealed class GenerateCommand
 
         ICachePolicy policy = _cache.Create(result);
         bool json = result.GetValue(_json);
+        OutputPlan plan = OutputPlan.Create(
+            new OutputTargets
+            {
+                Output = result.GetValue(_output),
+                Trace = result.GetValue(_trace),
+                Video = video,
+                Images = result.GetValue(_batch)!.Value,
+                Frames = result.GetValue(_frames),
+                Fps = result.GetValue(_fps),
+                Width = result.GetValue(_width) ?? 0,
+                Height = result.GetValue(_height) ?? 0,
+                Json = json,
+            },
+            _terminal.Note);
         EngineOptions options = new()
         {
             Backend = _backend.Kind(result),
@@ -121,13 +127,20 @@ internal sealed class GenerateCommand
             BatchCount = result.GetValue(_batch)!.Value,
             Rng = result.GetValue(_rng) == "philox" ? RngKind.Philox : RngKind.Torch,
             Cache = policy,
-            KeepTrace = trace is not null,
+            KeepTrace = plan.Trace is not null,
         };
+        OutputFiles files = new(
+            plan, new PictureSettings(model, options.DiffusionModel, engine.Backend.Name, _cache.Mode(result), _cache.Given(result)), _terminal.Note);
         ProgressLine progress = new(_terminal.Error, result.GetValue(_quiet));
         GenerationResult generated;
         try
         {
             generated = await engine.GenerateAsync(request, progress, cancel);
+        }
+        catch (DiCacheException e) when (e.Latents is not null)
+        {
+            _terminal.Note(files.KeepLatents(e.Latents));
+            throw;
         }
         finally
         {
@@ -136,17 +149,8 @@ internal sealed class GenerateCommand
 
         cancel.ThrowIfCancellationRequested();
         double fps = result.GetValue(_fps) ?? generated.Fps;
-        OutputFiles files = new(engine.Backend.Name, _cache.Mode(result), options.Log);
-        IReadOnlyList<string> outputs = video ? await files.WriteVideoAsync(output, generated, fps, cancel) : files.WriteImages(output, generated);
-        if (trace is not null)
-        {
-            AtomicFile.Write(trace, stream =>
-            {
-                using StreamWriter writer = new(stream, new UTF8Encoding(false), leaveOpen: true);
-                CacheTrace.Write(writer, generated.Trace);
-            });
-        }
-
+        IReadOnlyList<string> outputs = await files.WriteAsync(generated, fps, cancel);
+        files.WriteTrace(generated);
         Report(result, engine, generated, outputs, fps, json);
         return CommandLine.Ok;
     }
@@ -196,25 +200,12 @@ internal sealed class GenerateCommand
         string shown = outputs.Count > 4 ? $"{outputs[0]} to {outputs[^1]}" : string.Join(", ", outputs);
         string length = generated.Fps > 0 ? string.Create(CultureInfo.InvariantCulture, $", {generated.Frames} frames at {fps:0.###} a second") : string.Empty;
         double ideal = generated.Flops.IdealSpeedUp(cache.Full + cache.Resume, cache.Skip);
-        _terminal.Write(string.Create(
+        // Standard output takes a picture alone.
+        TextWriter report = outputs[0] == OutputPlan.StandardOutput ? _terminal.Error : _terminal.Output;
+        report.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{shown}: {image.Width}x{image.Height}{length}, seed {generated.Seed}, {steps} steps on {engine.Backend.Name}; "
             + $"{cache.Full} full, {cache.Resume} resumed, {cache.Skip} skipped (ideal speed-up {ideal:0.00}x); "
             + $"load {t.Load:0} ms, text {t.Text:0} ms, denoise {t.Denoise:0} ms, vae {t.Vae:0} ms, total {t.Total:0} ms; peak memory {peak / 1048576.0:0} MiB"));
-    }
-
-    // Told before any work is done: a generation may take minutes.
-    private static void CheckTarget(string path)
-    {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        if (!Directory.Exists(folder))
-        {
-            throw new IOException($"{path} cannot be written: the folder {folder} does not exist, create it first");
-        }
-
-        if (Directory.Exists(path))
-        {
-            throw new IOException($"{path} cannot be written: it is a folder, name a file in it");
-        }
     }
 }

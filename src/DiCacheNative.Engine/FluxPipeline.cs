@@ -177,7 +177,8 @@ public sealed class FluxPipeline : IPipeline
 
         long vaeStart = Stopwatch.GetTimestamp();
         (int samples, int gridHeight, int gridWidth) = (request.BatchCount, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels);
-        ImagePlanes planes = Decode(sampled.Latents, samples, gridHeight, gridWidth, tiling, cancellationToken);
+        ImagePlanes planes = new UndecodedLatents(sampled.Latents, [samples, gridHeight * gridWidth, Transformer.Config.InChannels])
+            .Guard(() => Decode(sampled.Latents, samples, gridHeight, gridWidth, tiling, cancellationToken));
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
         notes.AddCache(sampled.Cache);
         return new GenerationResult

@@ -172,7 +172,8 @@ public sealed class WanPipeline : IPipeline
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
-        ImagePlanes planes = Decode(sampled.Latents, size, cancellationToken);
+        ImagePlanes planes = new UndecodedLatents(sampled.Latents, [Transformer.Config.OutChannels, size.Frames, size.Height, size.Width])
+            .Guard(() => Decode(sampled.Latents, size, cancellationToken));
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
         notes.AddCache(sampled.Cache);
         return new GenerationResult

@@ -7,11 +7,13 @@ using Sharp = SixLabors.ImageSharp;
 namespace DiCacheNative.Imaging;
 
 /// <summary>
-/// Writes frames as an animated GIF that repeats for ever: one palette of at most 256 colours for all frames, without dithering, whose noise would flicker.
+/// Writes frames as an animated GIF that repeats for ever: one palette of at most 256 colours for all frames, without dithering, whose
+/// noise would flicker.
 /// </summary>
 /// <remarks>
-/// GIF counts time in hundredths of a second. Delays are spread so that every frame begins within half a hundredth of its time: the whole lasts as long as
-/// the frame rate says, whatever the rate. Viewers show delays below 2 hundredths as 10, so no rate above <see cref="MaxFps"/> can be kept.
+/// GIF counts time in hundredths of a second. Delays are spread so that every frame begins within half a hundredth of its time: the whole
+/// lasts as long as the frame rate says, whatever the rate. Viewers show delays below 2 hundredths as 10, so no rate above
+/// <see cref="MaxFps"/> can be kept.
 /// </remarks>
 public sealed class GifVideoEncoder : IVideoEncoder
 {
@@ -23,13 +25,15 @@ public sealed class GifVideoEncoder : IVideoEncoder
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<string>> EncodeAsync(
-        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null,
+        CancellationToken cancellationToken = default)
     {
         VideoFrames.Check(frames, fps, path);
         int[] delays = Delays(frames.Count, fps);
         if (frames[0].Width > Largest || frames[0].Height > Largest)
         {
-            throw new ArgumentException($"a GIF holds frames of up to {Largest} x {Largest} pixels, not {frames[0].Width} x {frames[0].Height}");
+            throw new ArgumentException(
+                $"a GIF holds frames of up to {Largest} x {Largest} pixels, not {frames[0].Width} x {frames[0].Height}");
         }
 
         return Task.Run<IReadOnlyList<string>>(
@@ -54,7 +58,8 @@ public sealed class GifVideoEncoder : IVideoEncoder
     {
         if (fps > MaxFps)
         {
-            throw new ArgumentException($"a GIF shows at most {MaxFps} frames a second, not {fps}: lower the frame rate, or write another format");
+            throw new ArgumentException(
+                $"a GIF shows at most {MaxFps} frames a second, not {fps}: lower the frame rate, or write another format");
         }
 
         long Start(int frame) => (long)Math.Round(100.0 * frame / fps, MidpointRounding.AwayFromZero);
@@ -66,8 +71,8 @@ public sealed class GifVideoEncoder : IVideoEncoder
         Rgb24[] palette = Palette(frames);
         PaletteMap map = new(palette);
 
-        // ImageSharp finds colours of a palette by their upper five bits, which is off by a shade or two, and in frames after the first it offers no other
-        // way. So it is given stand-ins that differ in those bits, and the table of the file gets the true colours.
+        // ImageSharp finds colours of a palette by their upper five bits, which is off by a shade or two, and in frames after the first
+        // it offers no other way. So it is given stand-ins that differ in those bits, and the table of the file gets the true colours.
         Rgb24[] codes = [.. Enumerable.Range(0, palette.Length).Select(i => new Rgb24((byte)(i % 32 * 8), (byte)(i / 32 * 8), 0))];
         using Sharp.Image<Rgb24> animation = new(PictureCodec.Configuration, frames[0].Width, frames[0].Height);
         Rgb24[] coded = new Rgb24[frames[0].Width * frames[0].Height];
@@ -88,7 +93,11 @@ public sealed class GifVideoEncoder : IVideoEncoder
         QuantizerOptions exact = new() { Dither = null, MaxColors = Math.Max(2, palette.Length) };
         animation.Save(
             destination,
-            new GifEncoder { ColorTableMode = GifColorTableMode.Global, Quantizer = new PaletteQuantizer(codes.Select(c => new Sharp.Color(c)).ToArray(), exact) });
+            new GifEncoder
+            {
+                ColorTableMode = GifColorTableMode.Global,
+                Quantizer = new PaletteQuantizer(codes.Select(c => new Sharp.Color(c)).ToArray(), exact),
+            });
 
         const int tableOffset = 13; // after signature and screen descriptor
         long end = destination.Position;
@@ -115,7 +124,8 @@ public sealed class GifVideoEncoder : IVideoEncoder
                 .CopyTo(samples.Frames.RootFrame.PixelBuffer.DangerousGetRowSpan(y));
         }
 
-        using IQuantizer<Rgb24> wu = new WuQuantizer(new QuantizerOptions { Dither = null }).CreatePixelSpecificQuantizer<Rgb24>(PictureCodec.Configuration);
+        using IQuantizer<Rgb24> wu =
+            new WuQuantizer(new QuantizerOptions { Dither = null }).CreatePixelSpecificQuantizer<Rgb24>(PictureCodec.Configuration);
         foreach (Buffer2DRegion<Rgb24> all in new ExtensivePixelSamplingStrategy().EnumeratePixelRegions(samples))
         {
             wu.AddPaletteColors(all);

@@ -14,5 +14,6 @@ public interface IVideoEncoder
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     Task<IReadOnlyList<string>> EncodeAsync(
-        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null, CancellationToken cancellationToken = default);
+        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null,
+        CancellationToken cancellationToken = default);
 }

@@ -5,7 +5,10 @@ namespace DiCacheNative.Imaging;
 public static class ImageFile
 {
     private static readonly (string Extension, ImageFormat Format)[] s_extensions =
-        [(".png", ImageFormat.Png), (".jpg", ImageFormat.Jpeg), (".jpeg", ImageFormat.Jpeg), (".webp", ImageFormat.Webp), (".bmp", ImageFormat.Bmp)];
+    [
+        (".png", ImageFormat.Png), (".jpg", ImageFormat.Jpeg), (".jpeg", ImageFormat.Jpeg), (".webp", ImageFormat.Webp),
+        (".bmp", ImageFormat.Bmp),
+    ];
 
     /// <summary>The extensions that are written, with the dot.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [.. s_extensions.Select(e => e.Extension)];
@@ -32,7 +35,9 @@ public static class ImageFile
     /// <param name="image">The picture.</param>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="text">Keys and texts to store with the picture (prompt, seed, …), in order; null for none.</param>
-    /// <exception cref="ArgumentException">The extension stands for no format, or the format cannot hold the picture, a key or a text.</exception>
+    /// <exception cref="ArgumentException">
+    /// The extension stands for no format, or the format cannot hold the picture, a key or a text.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(this Image image, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null)
     {
@@ -47,7 +52,8 @@ public static class ImageFile
     /// <param name="format">The format.</param>
     /// <param name="text">Keys and texts to store with the picture (prompt, seed, …), in order; null for none.</param>
     /// <exception cref="ArgumentException">The format cannot hold the picture, a key or a text.</exception>
-    public static void Encode(this Image image, Stream destination, ImageFormat format, IReadOnlyList<KeyValuePair<string, string>>? text = null)
+    public static void Encode(
+        this Image image, Stream destination, ImageFormat format, IReadOnlyList<KeyValuePair<string, string>>? text = null)
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(destination);
@@ -76,7 +82,8 @@ public static class ImageFile
     /// <summary>Reads a picture: PNG, JPEG, WebP, BMP, or the first one of a GIF. Transparency is dropped.</summary>
     /// <param name="source">The file, to its end.</param>
     /// <exception cref="ImageFileException">
-    /// The content is no picture, is broken or cut off, or is too large: more than <see cref="MaxPixels"/> pixels, or <see cref="MaxBytes"/> bytes.
+    /// The content is no picture, is broken or cut off, or is too large: more than <see cref="MaxPixels"/> pixels,
+    /// or <see cref="MaxBytes"/> bytes.
     /// </exception>
     public static Image Read(Stream source)
     {
@@ -93,10 +100,16 @@ public static class ImageFile
     /// <exception cref="ArgumentException">The format holds no pictures of this size.</exception>
     internal static void CheckSize(ImageFormat format, int width, int height)
     {
-        (int largest, string name) = format switch { ImageFormat.Webp => (16383, "WebP"), ImageFormat.Jpeg => (65535, "JPEG"), _ => (int.MaxValue, string.Empty) };
+        (int largest, string name) = format switch
+        {
+            ImageFormat.Webp => (16383, "WebP"),
+            ImageFormat.Jpeg => (65535, "JPEG"),
+            _ => (int.MaxValue, string.Empty),
+        };
         if (width > largest || height > largest)
         {
-            throw new ArgumentException($"{name} holds pictures of up to {largest} x {largest} pixels, not {width} x {height}: write a .png");
+            throw new ArgumentException(
+                $"{name} holds pictures of up to {largest} x {largest} pixels, not {width} x {height}: write a .png");
         }
     }
 }

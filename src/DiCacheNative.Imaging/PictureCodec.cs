@@ -19,8 +19,8 @@ internal static class PictureCodec
     private const int LargestBlock = 256; // MiB: one buffer of MaxPixels takes 128 at 4 bytes a pixel
 
     /// <summary>
-    /// The formats that are read and written, and no others. Each call works on its own thread alone: ImageSharp's results would otherwise depend on how
-    /// rows are shared out. Metadata of files that are read is skipped, for it may unpack to any size.
+    /// The formats that are read and written, and no others. Each call works on its own thread alone: ImageSharp's results would
+    /// otherwise depend on how rows are shared out. Metadata of files that are read is skipped, for it may unpack to any size.
     /// </summary>
     public static Sharp.Configuration Configuration { get; } = Configure();
 
@@ -90,10 +90,12 @@ internal static class PictureCodec
     private static Sharp.Configuration Configure()
     {
         Sharp.Configuration configuration = new(
-            new PngConfigurationModule(), new JpegConfigurationModule(), new WebpConfigurationModule(), new BmpConfigurationModule(), new GifConfigurationModule())
+            new PngConfigurationModule(), new JpegConfigurationModule(), new WebpConfigurationModule(), new BmpConfigurationModule(),
+            new GifConfigurationModule())
         {
             MaxDegreeOfParallelism = 1,
-            MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { AllocationLimitMegabytes = LargestBlock, MaximumPoolSizeMegabytes = 64 }),
+            MemoryAllocator = MemoryAllocator.Create(
+                new MemoryAllocatorOptions { AllocationLimitMegabytes = LargestBlock, MaximumPoolSizeMegabytes = 64 }),
         };
         ImageFormatManager formats = configuration.ImageFormatsManager;
         formats.SetDecoder(PngFormat.Instance, new PngDecoder { IgnoreMetadata = true });
@@ -125,10 +127,12 @@ internal static class PictureCodec
         long pixels = (long)info.Width * info.Height;
         if (info.Width < 1 || info.Height < 1 || pixels > ImageFile.MaxPixels)
         {
-            throw new ImageFileException($"a picture of {info.Width} x {info.Height} pixels is empty or larger than {ImageFile.MaxPixels:N0} pixels");
+            throw new ImageFileException(
+                $"a picture of {info.Width} x {info.Height} pixels is empty or larger than {ImageFile.MaxPixels:N0} pixels");
         }
 
-        // Deflate packs at most 1032 bytes into one, and a pixel has at least one bit: a short file that claims a large picture costs no memory.
+        // Deflate packs at most 1032 bytes into one, and a pixel has at least one bit: a short file that claims a large picture costs no
+        // memory.
         if (format is PngFormat && pixels / 8 / 1032 > file.Length)
         {
             throw new ImageFileException($"{file.Length:N0} bytes cannot hold a picture of {info.Width} x {info.Height} pixels");
@@ -144,7 +148,8 @@ internal static class PictureCodec
     private static bool IsWhole(IImageFormat format, ReadOnlySpan<byte> file) => format switch
     {
         PngFormat => PngHasEnd(file),
-        JpegFormat => file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xD9]) > file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xDA]), // the end after the last start of a scan
+        // the end after the last start of a scan
+        JpegFormat => file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xD9]) > file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xDA]),
         WebpFormat => BinaryPrimitives.ReadUInt32LittleEndian(file[4..]) <= file.Length - 8,
         BmpFormat => BinaryPrimitives.ReadUInt32LittleEndian(file[2..]) <= file.Length,
         _ => file.TrimEnd((byte)0).EndsWith((byte)0x3B),
@@ -173,7 +178,8 @@ internal static class PictureCodec
             if (key is null or { Length: 0 or > 79 } || !key.All(c => c is (>= ' ' and <= '~') or (>= '\u00A1' and <= '\u00FF'))
                 || key[0] == ' ' || key[^1] == ' ' || key.Contains("  ", StringComparison.Ordinal))
             {
-                throw new ArgumentException($"'{key}' cannot be a PNG text key: 1 to 79 Latin-1 characters without outer or double spaces", nameof(text));
+                throw new ArgumentException(
+                    $"'{key}' cannot be a PNG text key: 1 to 79 Latin-1 characters without outer or double spaces", nameof(text));
             }
 
             if (value is null || value.Contains('\0', StringComparison.Ordinal))

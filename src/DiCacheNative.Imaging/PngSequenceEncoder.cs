@@ -1,45 +1,51 @@
-using System.Globalization;
-
 namespace DiCacheNative.Imaging;
 
-/// <summary>Writes every frame as a PNG of its own beside the name given: out.png, out.mp4, … become out-0001.png, out-0002.png, …</summary>
+/// <summary>
+/// Writes every frame as a PNG of its own: out.png, out.mp4, … become out-0001.png, out-0002.png, …; in a name with %d (or %04d) the
+/// number takes that place.
+/// </summary>
 public sealed class PngSequenceEncoder : IVideoEncoder
 {
+    /// <summary>The files of a number of frames, in order.</summary>
+    /// <param name="path">The name given.</param>
+    /// <param name="count">Number of frames.</param>
+    public static string[] Names(string path, int count)
+    {
+        NumberedName name = new(Path.ChangeExtension(path, ".png"), "-", digits: 4);
+        return [.. Enumerable.Range(1, count).Select(name.Of)];
+    }
+
     /// <inheritdoc/>
     /// <remarks>The frame rate is not stored. The frames appear together, when all are written.</remarks>
     public async Task<IReadOnlyList<string>> EncodeAsync(
-        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<Image> frames, double fps, string path, IReadOnlyList<KeyValuePair<string, string>>? text = null,
+        CancellationToken cancellationToken = default)
     {
         VideoFrames.Check(frames, fps, path);
-        string folder = Path.GetDirectoryName(path) ?? string.Empty, name = Path.GetFileNameWithoutExtension(path);
-        string[] targets = [.. frames.Select((_, i) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{name}-{i + 1:0000}.png")))];
-        string temporary = Path.Combine(folder, $".{Path.GetRandomFileName()}.tmp");
+        string[] targets = Names(path, frames.Count);
+        PendingFile?[] files = new PendingFile?[targets.Length];
         try
         {
-            Directory.CreateDirectory(temporary);
             await Parallel.ForAsync(0, frames.Count, cancellationToken, (i, cancel) =>
             {
-                using FileStream stream = File.Create(Path.Combine(temporary, Path.GetFileName(targets[i])));
-                frames[i].Encode(stream, ImageFormat.Png, text);
+                PendingFile file = files[i] = PendingFile.Create(targets[i]);
+                FileFailure.Named(targets[i], () => frames[i].Encode(file.Stream, ImageFormat.Png, text));
+                file.Close();
                 return ValueTask.CompletedTask;
             });
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (string target in targets)
+            foreach (PendingFile? file in files)
             {
-                File.Move(Path.Combine(temporary, Path.GetFileName(target)), target, overwrite: true);
+                file!.Commit();
             }
 
             return targets;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"the frames {targets[0]} to {targets[^1]} cannot be written: {e.Message}", e);
-        }
         finally
         {
-            if (Directory.Exists(temporary))
+            foreach (PendingFile? file in files)
             {
-                Directory.Delete(temporary, recursive: true);
+                file?.Dispose();
             }
         }
     }

@@ -16,7 +16,8 @@ internal static class VideoFrames
 
         if (frames.FirstOrDefault(f => (f.Width, f.Height) != (frames[0].Width, frames[0].Height)) is { } other)
         {
-            throw new ArgumentException($"a video cannot have frames of {frames[0].Width}x{frames[0].Height} and of {other.Width}x{other.Height}");
+            throw new ArgumentException(
+                $"a video cannot have frames of {frames[0].Width}x{frames[0].Height} and of {other.Width}x{other.Height}");
         }
 
         string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? string.Empty;

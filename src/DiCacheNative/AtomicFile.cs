@@ -2,12 +2,13 @@ namespace DiCacheNative;
 
 /// <summary>
 /// Writes a file completely or not at all: readers see the old content or the new, never half of it, and a failed or cancelled write
-/// leaves nothing behind.
+/// leaves nothing behind. A file that is replaced keeps its mode, and a link its place: the file it points to is replaced.
 /// </summary>
 public static class AtomicFile
 {
     /// <summary>
     /// Writes a file under a temporary name in the same directory, flushes it to the disk, then renames it over <paramref name="path"/>.
+    /// A device or a pipe is written to as it is.
     /// </summary>
     /// <param name="path">The file to create or replace. Its directory must exist.</param>
     /// <param name="write">
@@ -20,83 +21,47 @@ public static class AtomicFile
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(write);
-
-        string full = Path.GetFullPath(path);
-        string directory = Path.GetDirectoryName(full) ?? "";
-        if (Directory.Exists(full))
+        if (SpecialFile.Is(path))
         {
-            throw new IOException($"{path} cannot be written: it is a directory, name a file in it");
+            WriteThrough(path, write);
+            return;
         }
 
-        if (!Directory.Exists(directory))
-        {
-            throw new DirectoryNotFoundException($"{path} cannot be written: the directory {directory} does not exist, create it first");
-        }
-
-        // The same directory, because a rename is only atomic within one file system.
-        string temporary = Path.Combine(directory, $".{Path.GetRandomFileName()}.tmp");
-        FileStream stream = Attempt(path, () => new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None));
-        bool renamed = false;
-        try
-        {
-            using (stream)
-            {
-                write(stream);
-                Attempt(path, () => stream.Flush(flushToDisk: true));
-            }
-
-            Attempt(path, () => File.Move(temporary, full, overwrite: true));
-            renamed = true;
-        }
-        catch (IOException e) when (IsDiskFull(e))
-        {
-            throw new IOException($"{path} cannot be written: the disk is full", e);
-        }
-        finally
-        {
-            if (!renamed)
-            {
-                Delete(temporary);
-            }
-        }
+        using PendingFile file = PendingFile.Create(path);
+        FileFailure.Named(path, () => write(file.Stream));
+        file.Commit();
     }
 
-    // ENOSPC, EDQUOT; ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL.
-    private static bool IsDiskFull(Exception e) =>
-        e.HResult is 28 or 122 or unchecked((int)0x80070027) or unchecked((int)0x80070070)
-        || (e.InnerException is IOException inner && IsDiskFull(inner));
-
-    private static void Attempt(string path, Action action) => Attempt(path, () =>
+    /// <summary>
+    /// Does everything that writing would do and changes nothing: a temporary file is created, written to, flushed and deleted.
+    /// </summary>
+    /// <param name="path">The file that will be written.</param>
+    /// <exception cref="IOException">As <see cref="Write"/>.</exception>
+    public static void Check(string path)
     {
-        action();
-        return true;
-    });
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (SpecialFile.Is(path))
+        {
+            return; // opening a pipe would wait for its reader
+        }
 
-    private static T Attempt<T>(string path, Func<T> action)
-    {
-        try
+        using PendingFile file = PendingFile.Create(path);
+        FileFailure.Named(path, () =>
         {
-            return action();
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException($"{path} cannot be written: no permission to create files in its directory", e);
-        }
-        catch (IOException e)
-        {
-            throw new IOException($"{path} cannot be written: {e.Message}", e);
-        }
+            file.Stream.Write(new byte[1 << 12]);
+            file.Stream.Flush(flushToDisk: true);
+        });
     }
 
-    // Best effort: a second failure must not hide the first one.
-    private static void Delete(string temporary)
+    // The content is made in memory first: a pipe cannot seek, and half a file is not taken back.
+    private static void WriteThrough(string path, Action<Stream> write)
     {
-        try
+        using MemoryStream content = new();
+        write(content);
+        FileFailure.Named(path, () =>
         {
-            File.Delete(temporary);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-        }
+            using FileStream stream = new(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            content.WriteTo(stream);
+        });
     }
 }

@@ -27,4 +27,10 @@ public abstract class DiCacheException : Exception
         : base(message, innerException)
     {
     }
+
+    /// <summary>
+    /// The final latents, when the sampling had ended and the decoder failed: they can be saved and decoded elsewhere. Null for every
+    /// other failure.
+    /// </summary>
+    public UndecodedLatents? Latents { get; internal set; }
 }

@@ -11,6 +11,7 @@ public sealed class ImagePlanes
     /// <param name="width">Columns, W.</param>
     /// <param name="values">[B, 3, H, W].</param>
     /// <exception cref="ShapeException">The values do not have this size.</exception>
+    /// <exception cref="NonFiniteException">A value is NaN or infinite: there is no colour for it.</exception>
     public ImagePlanes(int batch, int height, int width, float[] values)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
@@ -20,6 +21,14 @@ public sealed class ImagePlanes
         if (values.Length != 3L * batch * height * width)
         {
             throw new ShapeException($"images [{batch}, 3, {height}, {width}] cannot hold {values.Length:N0} values");
+        }
+
+        int broken = FirstNotFinite(values);
+        if (broken >= 0)
+        {
+            throw new NonFiniteException(
+                $"the decoder gave pixels that are not finite ({values[broken]} in picture {broken / (3 * height * width)}): "
+                + "its graph, or the scaling of the latents, cannot be used");
         }
 
         (Batch, Height, Width, Values) = (batch, height, width, values);
@@ -38,10 +47,12 @@ public sealed class ImagePlanes
     public float[] Values { get; }
 
     /// <summary>
-    /// One image in 8 bits: x / 2 + 0.5, clamped to [0, 1], times 255, rounded half to even. NaN becomes 0.
+    /// One image in 8 bits: x / 2 + 0.5, clamped to [0, 1], times 255, rounded half to even.
     /// </summary>
     /// <param name="sample">Which image, from 0.</param>
-    /// <remarks>The same steps in the same order and precision (binary32) as diffusers' image processor, so the bytes are the same.</remarks>
+    /// <remarks>
+    /// The same steps in the same order and precision (binary32) as diffusers' image processor, so the bytes are the same.
+    /// </remarks>
     public Image ToImage(int sample = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sample);
@@ -64,6 +75,19 @@ public sealed class ImagePlanes
     private static byte ToByte(float value)
     {
         float unit = Math.Clamp((value / 2f) + 0.5f, 0f, 1f);
-        return float.IsNaN(unit) ? (byte)0 : (byte)MathF.Round(unit * 255f, MidpointRounding.ToEven);
+        return (byte)MathF.Round(unit * 255f, MidpointRounding.ToEven);
+    }
+
+    private static int FirstNotFinite(ReadOnlySpan<float> values)
+    {
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!float.IsFinite(values[i]))
+            {
+                return i;
+            }
+        }
+
+        return -1;
     }
 }

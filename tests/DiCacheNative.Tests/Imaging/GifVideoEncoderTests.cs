@@ -30,7 +30,8 @@ public sealed class GifVideoEncoderTests : IDisposable
     [Fact]
     public async Task A_rate_that_no_viewer_shows_is_refused()
     {
-        ArgumentException e = await Assert.ThrowsAsync<ArgumentException>(() => new GifVideoEncoder().EncodeAsync(Bars(2), 60, _folder.File("a.gif"), cancellationToken: Cancel));
+        ArgumentException e = await Assert.ThrowsAsync<ArgumentException>(() =>
+            new GifVideoEncoder().EncodeAsync(Bars(2), 60, _folder.File("a.gif"), cancellationToken: Cancel));
         Assert.Contains("at most 50 frames a second", e.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
@@ -46,7 +47,8 @@ public sealed class GifVideoEncoderTests : IDisposable
     [Fact]
     public async Task Many_colours_are_shown_without_noise_and_a_still_picture_stands_still()
     {
-        Image golden = ImageFile.Load(Repository.File("tests", "golden", "shapes-flux", "0.png")), other = ImageFile.Load(Repository.File("tests", "golden", "shapes-flux", "1.png"));
+        Image golden = ImageFile.Load(Repository.File("tests", "golden", "shapes-flux", "0.png")),
+            other = ImageFile.Load(Repository.File("tests", "golden", "shapes-flux", "1.png"));
         await new GifVideoEncoder().EncodeAsync([golden, golden, other, golden], 25, _folder.File("a.gif"), cancellationToken: Cancel);
         byte[][] shown = Decode("a.gif");
         Assert.Equal(shown[0], shown[1]);
@@ -73,7 +75,8 @@ public sealed class GifVideoEncoderTests : IDisposable
             await new GifVideoEncoder().EncodeAsync([golden, golden], 16, _folder.File(name), cancellationToken: Cancel);
         }
 
-        Assert.Equal(await File.ReadAllBytesAsync(_folder.File("a.gif"), Cancel), await File.ReadAllBytesAsync(_folder.File("b.gif"), Cancel));
+        Assert.Equal(await File.ReadAllBytesAsync(_folder.File("a.gif"), Cancel),
+            await File.ReadAllBytesAsync(_folder.File("b.gif"), Cancel));
     }
 
     [Fact]
@@ -81,13 +84,15 @@ public sealed class GifVideoEncoderTests : IDisposable
     {
         using CancellationTokenSource source = new();
         await source.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => new GifVideoEncoder().EncodeAsync(Bars(3), 16, _folder.File("a.gif"), cancellationToken: source.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            new GifVideoEncoder().EncodeAsync(Bars(3), 16, _folder.File("a.gif"), cancellationToken: source.Token));
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
     private byte[][] Decode(string name)
     {
-        using SixLabors.ImageSharp.Image<SixLabors.ImageSharp.PixelFormats.Rgb24> image = SixLabors.ImageSharp.Image.Load<SixLabors.ImageSharp.PixelFormats.Rgb24>(_folder.File(name));
+        using SixLabors.ImageSharp.Image<SixLabors.ImageSharp.PixelFormats.Rgb24> image =
+            SixLabors.ImageSharp.Image.Load<SixLabors.ImageSharp.PixelFormats.Rgb24>(_folder.File(name));
         byte[][] shown = new byte[image.Frames.Count][];
         for (int i = 0; i < shown.Length; i++)
         {

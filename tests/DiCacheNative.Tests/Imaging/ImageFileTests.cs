@@ -98,7 +98,9 @@ public sealed class ImageFileTests : IDisposable
     {
         string prompt = string.Concat(Enumerable.Repeat("a red circle, ", 500));
         byte[] file = Encode(
-            new Image(1, 1, new byte[3]), ImageFormat.Png, [new("parameters", prompt + "\nSteps: 30, Seed: 42"), new("Prix", "5 £ für ½"), new("prompt", "赤い丸 🔴 – “quoted”"), new("empty", "")]);
+            new Image(1, 1, new byte[3]), ImageFormat.Png,
+                [new("parameters", prompt + "\nSteps: 30, Seed: 42"), new("Prix", "5 £ für ½"), new("prompt", "赤い丸 🔴 – “quoted”"),
+                new("empty", "")]);
         string latin = Encoding.Latin1.GetString(file), utf8 = Encoding.UTF8.GetString(file);
         Assert.Contains($"tEXtparameters\0{prompt}\nSteps: 30, Seed: 42", latin, StringComparison.Ordinal);
         Assert.Contains("tEXtPrix\05 £ für ½", latin, StringComparison.Ordinal);
@@ -114,7 +116,8 @@ public sealed class ImageFileTests : IDisposable
         string prompt = new('é', 70_000); // longer than one segment of a JPEG
         byte[] file = Encode(ImageFile.Load(Golden), format, [new("Software", "x"), new("parameters", prompt)]);
         using SixLabors.ImageSharp.Image image = SixLabors.ImageSharp.Image.Load(file);
-        Assert.Equal($"x\n{prompt}", image.Metadata.ExifProfile.GetValue(SixLabors.ImageSharp.Metadata.Profiles.Exif.ExifTag.UserComment).Value.Text);
+        Assert.Equal($"x\n{prompt}",
+            image.Metadata.ExifProfile.GetValue(SixLabors.ImageSharp.Metadata.Profiles.Exif.ExifTag.UserComment).Value.Text);
     }
 
     [Theory]
@@ -202,7 +205,8 @@ public sealed class ImageFileTests : IDisposable
         Assert.Throws<ImageFileException>(() => Read(file)); // the first call allocates what all need
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Throws<ImageFileException>(() => Read(file));
-        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20, $"{GC.GetAllocatedBytesForCurrentThread() - before:N0} bytes");
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20,
+            $"{GC.GetAllocatedBytesForCurrentThread() - before:N0} bytes");
     }
 
     [Fact]
@@ -218,7 +222,8 @@ public sealed class ImageFileTests : IDisposable
         _ = Read(file);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Equal(new byte[3], Read(file).Pixels);
-        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20, $"{GC.GetAllocatedBytesForCurrentThread() - before:N0} bytes");
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20,
+            $"{GC.GetAllocatedBytesForCurrentThread() - before:N0} bytes");
     }
 
     [Fact]
@@ -277,7 +282,8 @@ public sealed class ImageFileTests : IDisposable
             zlib.Write(rows);
         }
 
-        return [0x89, .. "PNG\r\n\u001a\n"u8, .. Chunk("IHDR", header), .. more ?? [], .. Chunk("IDAT", packed.ToArray()), .. Chunk("IEND", [])];
+        return [0x89, .. "PNG\r\n\u001a\n"u8, .. Chunk("IHDR", header),
+            .. more ?? [], .. Chunk("IDAT", packed.ToArray()), .. Chunk("IEND", [])];
     }
 
     private static byte[] Chunk(string type, byte[] data)

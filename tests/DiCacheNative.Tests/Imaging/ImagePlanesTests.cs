@@ -9,14 +9,26 @@ public class ImagePlanesTests
     [Fact]
     public void Values_are_clamped_and_rounded_half_to_even()
     {
-        // x / 2 + 0.5 times 255: -1 -> 0, 1 -> 255, 0 -> 127.5 (even: 128), -0.5 -> 63.75, 2 and infinity above, -2 below.
-        float[] red = [-1, 1, 0, -0.5f, 2, -2, float.PositiveInfinity, float.NegativeInfinity, float.NaN];
+        // x / 2 + 0.5 times 255: -1 -> 0, 1 -> 255, 0 -> 127.5 (even: 128), -0.5 -> 63.75, 2 and more above, -2 and less below.
+        float[] red = [-1, 1, 0, -0.5f, 2, -2, float.MaxValue, float.MinValue];
         var planes = new ImagePlanes(1, 1, red.Length, [.. red, .. new float[2 * red.Length]]);
 
         byte[] pixels = planes.ToImage().Pixels;
 
-        Assert.Equal([0, 255, 128, 64, 255, 0, 255, 0, 0], pixels.Where((_, i) => i % 3 == 0));
+        Assert.Equal([0, 255, 128, 64, 255, 0, 255, 0], pixels.Where((_, i) => i % 3 == 0));
         Assert.All(pixels.Where((_, i) => i % 3 != 0), p => Assert.Equal(128, p));
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void Pixels_that_are_not_finite_are_refused_and_not_made_black(float value)
+    {
+        float[] values = new float[2 * 3 * 4];
+        values[^1] = value;
+        NonFiniteException e = Assert.Throws<NonFiniteException>(() => new ImagePlanes(2, 2, 2, values));
+        Assert.Contains("in picture 1", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
