@@ -7,7 +7,7 @@
 // moves    4*L*D elements (R x,r1,r2  W h), +1 for n, -1 when h itself is not wanted
 // budget   registers <= 56, smem <= 256
 // limit    FLUX 1024 (L 4096, D 3072, bf16): 101 MB
-// why      gamma is read on the device, so no step waits for the host; a framework makes 13 passes
+// why      gamma is read on the device, so one recorded plan serves every step; a framework makes 13 passes
 #include "row_norm.cuh"
 
 struct TrajectoryBlendArgs {

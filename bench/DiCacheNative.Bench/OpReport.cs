@@ -45,6 +45,10 @@ internal static class OpReport
             flops = c.Flops,
             bytes = c.Bytes(DType.F32),
             median_us = Math.Round(s.Median * 1e6, 2),
+            min_us = Math.Round(s.Least * 1e6, 2),
+            lower_quartile_us = Math.Round(s.LowerQuartile * 1e6, 2),
+            upper_quartile_us = Math.Round(s.UpperQuartile * 1e6, 2),
+            samples_us = s.Values.Select(v => Math.Round(v * 1e6, 2)),
             gflops_per_s = Math.Round(c.Flops / s.Median * 1e-9, 2),
             gb_per_s = Math.Round(c.Bytes(DType.F32) / s.Median * 1e-9, 2),
             percent_of_floor = Math.Round(100 * Math.Max(c.Flops / (peak.Median * 1e9), c.Bytes(DType.F32) / (bandwidth.Median * 1e9)) / s.Median, 1),
@@ -57,10 +61,10 @@ internal static class OpReport
         else
         {
             Console.WriteLine($"{backend.Description}; f32, medians of {rounds}; peak {peak.Median:F1} GFLOP/s, copy {bandwidth.Median:F1} GB/s");
-            Console.WriteLine($"{"case",-66} {"us",12} {"GFLOP/s",9} {"GB/s",8} {"of floor",9}");
+            Console.WriteLine($"{"case",-66} {"us",12} {"quartiles",25} {"GFLOP/s",9} {"GB/s",8} {"of floor",9}");
             foreach (var r in rows)
             {
-                Console.WriteLine($"{r.name,-66} {r.median_us,12:F2} {r.gflops_per_s,9:F1} {r.gb_per_s,8:F2} {r.percent_of_floor,8:F1}%");
+                Console.WriteLine($"{r.name,-66} {r.median_us,12:F2} {r.lower_quartile_us,12:F2} {r.upper_quartile_us,12:F2} {r.gflops_per_s,9:F1} {r.gb_per_s,8:F2} {r.percent_of_floor,8:F1}%{(r.percent_of_floor > 105 ? " (in the caches, or noise)" : "")}");
             }
         }
 

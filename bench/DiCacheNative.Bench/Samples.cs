@@ -7,19 +7,26 @@ internal sealed class Samples
 {
     private readonly List<double> _values = [];
 
-    internal double Median
-    {
-        get
-        {
-            double[] sorted = [.. _values.Order()];
-            int half = sorted.Length / 2;
-            return sorted.Length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-        }
-    }
+    internal double Median => Quantile(0.5);
+
+    internal double LowerQuartile => Quantile(0.25);
+
+    internal double UpperQuartile => Quantile(0.75);
+
+    internal IReadOnlyList<double> Values => _values;
 
     internal double Least => _values.Min();
 
     internal double Largest => _values.Max();
+
+    /// <summary>The value below which a share of the measurements lies, taken between two of them where it has to be.</summary>
+    internal double Quantile(double share)
+    {
+        double[] sorted = [.. _values.Order()];
+        double at = share * (sorted.Length - 1);
+        int below = (int)at;
+        return below + 1 < sorted.Length ? sorted[below] + ((at - below) * (sorted[below + 1] - sorted[below])) : sorted[below];
+    }
 
     internal void Add(double value) => _values.Add(value);
 

@@ -3,7 +3,7 @@ using DiCacheNative.Tensors;
 namespace DiCacheNative.Backends;
 
 /// <summary>
-/// The seam between models and machines: about twenty fused operations, each with one meaning on every backend. The CPU backend is the
+/// The seam between models and machines: a small set of fused operations, each with one meaning on every backend. The CPU backend is the
 /// specification. Outputs are passed in and nothing is allocated inside a step. x, y, q, k, v, o and residuals are of
 /// <see cref="ActivationType"/> unless a parameter says otherwise (an F32 residual stream is allowed wherever a residual is read or
 /// written); modulations, gates, norm scales, rope tables and sums are F32. Shapes are checked by <see cref="OpValidation"/>.

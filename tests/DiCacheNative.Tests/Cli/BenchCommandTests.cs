@@ -82,7 +82,7 @@ public class BenchCommandTests
         }
 
         Assert.True(json.GetProperty("gflops_per_s").GetDouble() > 0 && json.GetProperty("cache_efficiency").GetDouble() > 0);
-        Assert.True(json.GetProperty("discarded").GetInt32() > 1, "the rounds that record plans are not counted");
+        Assert.Equal(1, json.GetProperty("discarded").GetInt32());
         Assert.Equal(frames is null, json.GetProperty("times_as_fast").ValueKind == JsonValueKind.Number);
         Assert.Equal(frames is null, json.GetProperty("against").GetString()?.Contains("bf16 matrix products", StringComparison.Ordinal) == true);
     }
