@@ -26,6 +26,9 @@ internal sealed class TextBudget(string file)
     // Characters looked at by all steps together: a fraction of a second.
     private const long MostWork = 1 << 28;
 
+    // What it costs to ask an expression or a model about a piece of text, however short, in characters looked at.
+    private const int PieceWork = 512;
+
     private long _units, _work;
     private TimeSpan _matching;
 
@@ -39,6 +42,10 @@ internal sealed class TextBudget(string file)
             throw Exceeded($"look at more than {MostWork} characters for this text");
         }
     }
+
+    /// <summary>Counts a piece that is handed to an expression or to the model.</summary>
+    /// <exception cref="ModelFormatException">All steps together have looked at too much.</exception>
+    public void Piece(int length) => Work(PieceWork + length);
 
     /// <summary>Counts what a step has written.</summary>
     /// <exception cref="ModelFormatException">All steps together have written too much.</exception>

@@ -102,6 +102,7 @@ internal sealed class TextPattern
     // Matches and what lies between them, in order, covering the whole text.
     private List<(int Start, int End, bool IsMatch)> Parts(string text, TextBudget budget)
     {
+        budget.Piece(text.Length);
         var parts = new List<(int Start, int End, bool IsMatch)>();
         (string projected, int[]? origin) = Project(text, budget);
         int last = 0, matches = 0;

@@ -123,6 +123,7 @@ public sealed class Tokenizer
 
                 foreach (Piece word in PreTokenize(piece, budget))
                 {
+                    budget.Piece(word.Text.Length);
                     _parts.Model.Encode(word.Text, ids, budget);
                 }
             }

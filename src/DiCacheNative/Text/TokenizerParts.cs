@@ -19,7 +19,7 @@ internal sealed record TokenizerParts
     public const int LongestToken = 1024;
 
     /// <summary>Most normalizers, and most pre-tokenizers; released files have up to five.</summary>
-    public const int MostSteps = 64;
+    public const int MostSteps = 16;
 
     /// <summary>Most special tokens before and after a text.</summary>
     public const int MostSpecial = 256;

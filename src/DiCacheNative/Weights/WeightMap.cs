@@ -50,12 +50,18 @@ public sealed class WeightMap
         else
         {
             HostTensor tensor = _checkpoint.Get(full);
-            if (tensor.Shape.SequenceEqual(shape))
+            if (tensor.Type is DType.I64 or DType.I32)
+            {
+                _unsupported.Add(first, $"{full} ({tensor.Type})");
+            }
+            else if (tensor.Shape.SequenceEqual(shape))
             {
                 return tensor;
             }
-
-            _misshapen.Add(first, $"{full} is {tensor.ShapeText} instead of {Text(shape)}");
+            else
+            {
+                _misshapen.Add(first, $"{full} is {tensor.ShapeText} instead of {Text(shape)}");
+            }
         }
 
         return new HostTensor(full, 0, DType.F32, shape.ToArray());

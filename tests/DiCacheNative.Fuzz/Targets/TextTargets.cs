@@ -22,7 +22,7 @@ internal sealed class TokenizerTarget() : Target("tokenizer", 130, typeof(Argume
     public override void Run(Random random, string folder)
     {
         string[] steps(int most, Func<Random, string> one) => [.. Enumerable.Range(0, random.Next(most + 1)).Select(_ => one(random))];
-        string[] normalizers = steps(random.Next(30) == 0 ? 80 : 3, Normalizer), preTokenizers = steps(random.Next(30) == 0 ? 80 : 2, PreTokenizer);
+        string[] normalizers = steps(random.Next(30) == 0 ? 20 : 3, Normalizer), preTokenizers = steps(random.Next(30) == 0 ? 20 : 2, PreTokenizer);
         string template = $$"""
             {
               "truncation": {{(random.Next(4) == 0 ? """{"direction": "Right", "max_length": 8, "strategy": "LongestFirst"}""" : "null")}},
@@ -41,12 +41,8 @@ internal sealed class TokenizerTarget() : Target("tokenizer", 130, typeof(Argume
         }
 
         Tokenizer tokenizer = Tokenizer.Load(folder);
-        foreach (string text in s_texts)
-        {
-            tokenizer.Encode(text);
-        }
-
-        tokenizer.Encode(string.Concat(Enumerable.Repeat(s_texts[random.Next(s_texts.Length)], random.Next(100))), 16);
+        string text = s_texts[random.Next(s_texts.Length)] + s_texts[random.Next(s_texts.Length)];
+        tokenizer.Encode(random.Next(4) == 0 ? string.Concat(Enumerable.Repeat(text, random.Next(100))) : text, random.Next(3) == 0 ? 16 : null);
     }
 
     private const string Bpe = """

@@ -170,6 +170,18 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_weight_of_integers_is_of_a_type_that_is_not_supported()
+    {
+        SafetensorsWriter writer = new();
+        writer.Add("a", DType.I32, [2], new byte[8]);
+        writer.Save(Path.Combine(_directory, "m.safetensors"));
+        using Checkpoint checkpoint = Checkpoint.Open(_directory);
+        WeightMap weights = new(checkpoint, "toy");
+        weights.Take("a", 2);
+        Assert.Contains("not supported (a (I32))", Assert.Throws<ModelFormatException>(() => weights.Finish()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_weight_of_an_unsupported_type_is_reported_with_its_type()
     {
         byte[] header = """{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"""u8.ToArray();
