@@ -64,10 +64,15 @@ public static class ImageFile
     /// <summary>Reads a picture: PNG, JPEG, WebP, BMP, or the first one of a GIF. Transparency is dropped.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ImageFileException">The file is no picture, is broken, or is too large.</exception>
-    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="IOException">The file is missing or cannot be read, or is a pipe or a device.</exception>
     public static Image Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (InputFile.ProblemOf(path) is { } problem)
+        {
+            throw new IOException($"{path}: {problem}");
+        }
+
         using FileStream stream = File.OpenRead(path);
         try
         {

@@ -18,17 +18,9 @@ internal static class InputFile
         ArgumentException.ThrowIfNullOrEmpty(path);
         try
         {
-            // Pipes and devices have no length. Asked before the file is opened, since opening a pipe waits for its writer.
-            FileInfo file = new(path);
-            file = file.LinkTarget is null ? file : (FileInfo?)file.ResolveLinkTarget(returnFinalTarget: true) ?? file;
-            if (!file.Exists)
+            if (ProblemOf(path) is { } problem)
             {
-                throw new ModelFormatException(path, Directory.Exists(path) ? "this is a directory, not a file" : "there is no such file");
-            }
-
-            if (file.Length == 0)
-            {
-                throw new ModelFormatException(path, "the file is empty, or it is a pipe or a device and not a file; copy or download it again");
+                throw new ModelFormatException(path, problem);
             }
 
             SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
@@ -47,10 +39,26 @@ internal static class InputFile
         {
             throw new ModelFormatException(path, "there is no such file", e);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or InvalidCastException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             throw Unreadable(path, e);
         }
+    }
+
+    /// <summary>Why a path cannot be read as a file; null when it is a regular file with content.</summary>
+    /// <exception cref="IOException">It cannot be told.</exception>
+    /// <exception cref="UnauthorizedAccessException">It cannot be told.</exception>
+    public static string? ProblemOf(string path)
+    {
+        FileInfo file = new(path);
+        file = file.LinkTarget is null ? file : file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+        if (!file.Exists)
+        {
+            return Directory.Exists(path) ? "this is a directory, not a file" : "there is no such file";
+        }
+
+        // Pipes and devices have no length. Asked before the file is opened, since opening a pipe waits for its writer.
+        return file.Length == 0 ? "the file is empty, or it is a pipe or a device and not a file; copy or download it again" : null;
     }
 
     /// <summary>All bytes of a file that is not larger than a limit.</summary>

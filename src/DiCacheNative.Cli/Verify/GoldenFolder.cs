@@ -6,6 +6,8 @@ namespace DiCacheNative.Cli.Verify;
 /// <summary>Finds the golden cases in a folder and below it.</summary>
 internal static class GoldenFolder
 {
+    private const int LargestFile = 1 << 28;
+
     /// <summary>Lists the cases, in the order of their names.</summary>
     /// <param name="root">Folder given by the user.</param>
     /// <param name="modelPath">Model folder for pipeline cases; null to look beside the golden data.</param>
@@ -35,10 +37,10 @@ internal static class GoldenFolder
         string path = Path.Combine(folder, file);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = JsonDocument.Parse(InputFile.ReadAll(path, LargestFile, "a golden file"));
             return document.RootElement.Clone();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (JsonException e)
         {
             throw new ModelFormatException(path, $"cannot be read as JSON: {e.Message}", e);
         }

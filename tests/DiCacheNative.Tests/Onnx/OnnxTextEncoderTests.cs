@@ -46,6 +46,48 @@ public sealed class OnnxTextEncoderTests : IDisposable
         Assert.Throws<ShapeException>(() => encoder.Encode([new([1], [1]), new([1, 2], [1, 1])], TestContext.Current.CancellationToken));
     }
 
+    [Theory]
+    [InlineData(2, 3)]
+    [InlineData(1, 1)]
+    [InlineData(1, 3)]
+    public void A_graph_that_gives_another_number_of_dimensions_than_it_declares_is_an_error_of_the_file(int texts, int tokens)
+    {
+        // What Squeeze leaves is known only when it runs.
+        string path = Path.Combine(_directory, "squeezed.onnx");
+        new OnnxGraph().Input("input_ids", OnnxGraph.Int64, null, null).Node("Cast", ["input_ids"], "f", ("to", [OnnxGraph.Float], false))
+            .Node("Squeeze", ["f"], "hidden_states").Output("hidden_states", OnnxGraph.Float, null, null, null).Save(path);
+        using OnnxTextEncoder encoder = OnnxTextEncoder.Load(path, 1);
+        DiCacheNative.Text.TokenizedText text = new(new int[tokens], new int[tokens]);
+
+        var e = Assert.Throws<ModelFormatException>(() => encoder.Encode([.. Enumerable.Repeat(text, texts)], TestContext.Current.CancellationToken));
+
+        Assert.Contains("output 'hidden_states' is [", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(5)]
+    public void A_decoder_that_gives_another_number_of_dimensions_than_it_declares_is_an_error_of_the_file(int rank)
+    {
+        int?[] shape = new int?[rank];
+        string path = Path.Combine(_directory, "decoder.onnx");
+        new OnnxGraph().Input("latent", OnnxGraph.Float, shape).Node("Squeeze", ["latent"], "image").Output("image", OnnxGraph.Float, shape).Save(path);
+
+        ModelFormatException e;
+        if (rank == 4)
+        {
+            using OnnxVaeDecoder decoder = OnnxVaeDecoder.Load(path, 1);
+            e = Assert.Throws<ModelFormatException>(() => decoder.Decode(new float[1], 1, 1, 1, TestContext.Current.CancellationToken));
+        }
+        else
+        {
+            using OnnxVideoDecoder decoder = OnnxVideoDecoder.Load(path, 1);
+            e = Assert.Throws<ModelFormatException>(() => decoder.Decode(new float[1], new DiCacheNative.Models.LatentSize(1, 1, 1), TestContext.Current.CancellationToken));
+        }
+
+        Assert.Contains("was expected", e.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_input_that_is_not_known_is_named()
     {
