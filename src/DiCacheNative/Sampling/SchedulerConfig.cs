@@ -70,6 +70,12 @@ public sealed record SchedulerConfig
     /// <summary>Number of noise levels in training: the timestep of noise level 1.</summary>
     public int TrainTimesteps { get; init; } = 1000;
 
+    // exp(500) is 1e217. Released models come to 179 for the largest picture.
+    private const double LargestMu = 500;
+
+    // 2048 x 2048 pixels of FLUX.
+    private const int LargeImageTokens = 16384;
+
     /// <summary>Reads a file. Keys that are missing keep their default.</summary>
     /// <param name="path">A scheduler_config.json.</param>
     /// <exception cref="ModelFormatException">
@@ -105,11 +111,17 @@ public sealed record SchedulerConfig
         Require(BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
         Require(MaxImageTokens > BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");
         Require(Math.Abs(BaseShift) <= 20 && Math.Abs(MaxShift) <= 20, path, "\"base_shift\" and \"max_shift\", which are exponents, must lie between -20 and 20");
+        Require(
+            Math.Abs(Line(1)) <= LargestMu && Math.Abs(Line(LargeImageTokens)) <= LargestMu, path,
+            $"\"base_image_seq_len\" {BaseImageTokens} and \"max_image_seq_len\" {MaxImageTokens} lie too close together for a shift from {BaseShift} to {MaxShift}");
     }
 
     /// <summary>The exponent of the dynamic shift: a straight line through the two points above, and beyond them.</summary>
     /// <param name="imageTokens">Tokens of the picture as the transformer sees them: (height / 16) (width / 16) for FLUX.</param>
-    public double Mu(int imageTokens)
+    /// <returns>The exponent, kept to numbers whose exponential is one.</returns>
+    public double Mu(int imageTokens) => Math.Clamp(Line(imageTokens), -LargestMu, LargestMu);
+
+    private double Line(int imageTokens)
     {
         double slope = (MaxShift - BaseShift) / (MaxImageTokens - BaseImageTokens);
         return (imageTokens * slope) + (BaseShift - (slope * BaseImageTokens));

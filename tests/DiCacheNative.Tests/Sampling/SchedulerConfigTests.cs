@@ -50,6 +50,8 @@ public sealed class SchedulerConfigTests : IDisposable
     [InlineData("""{"time_shift_type": "linear"}""", "time_shift_type")]
     [InlineData("""{"shift": 1e308}""", "\"shift\" must be positive and below 1000")]
     [InlineData("""{"num_train_timesteps": 2000000000}""", "\"num_train_timesteps\" must be at least 2 and at most")]
+    [InlineData("""{"use_dynamic_shifting": true, "base_image_seq_len": 256, "max_image_seq_len": 257}""", "too close together")]
+    [InlineData("""{"use_dynamic_shifting": true, "base_image_seq_len": 4095, "max_image_seq_len": 4096}""", "too close together")]
     [InlineData("""{"max_shift": 1e300}""", "\"max_shift\"")]
     [InlineData("""{"_class_name": "DDIMScheduler"}""", "\"_class_name\" is DDIMScheduler")]
     [InlineData("""{"_class_name": "FlowMatchHeunDiscreteScheduler"}""", "\"_class_name\" is FlowMatchHeunDiscreteScheduler")]
