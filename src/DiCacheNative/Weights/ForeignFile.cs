@@ -56,7 +56,7 @@ internal static class ForeignFile
         }
 
         // The first two fields of an ONNX graph: its version of the format, a small number, and the name of its producer.
-        FileKind? kind = text.StartsWith("{"u8) ? FileKind.Json
+        FileKind? kind = text is [(byte)'{', (byte)'"' or (byte)'}' or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n', ..] ? FileKind.Json
             : head.Length > 10 && head[8] == (byte)'{' && head[4..8].IndexOfAnyExcept((byte)0) < 0 ? FileKind.Safetensors
             : head.Length > 3 && head[0] == 8 && head[1] is > 0 and < 32 && head[2] is 0x12 or 0x1A or 0x3A or 0x42 ? FileKind.Onnx
             : null;

@@ -134,6 +134,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData(3ul, "cut short")]
     [InlineData(16_000_000ul, "cut short")]
     [InlineData(16_000_001ul, "above the limit")]
+    [InlineData(0xF61B7Bul, "above the limit")]
     [InlineData(ulong.MaxValue, "above the limit")]
     [InlineData(ulong.MaxValue - 7, "above the limit")]
     public void Refuses_a_header_length_that_does_not_fit_the_file(ulong length, string fault)
