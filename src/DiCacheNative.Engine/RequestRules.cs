@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using DiCacheNative.Sampling;
 
 namespace DiCacheNative;
 
@@ -54,6 +55,8 @@ internal static class RequestRules
         Require(
             Math.Abs(request.CfgScale ?? float.NaN) <= LargestGuidance && Math.Abs(request.Guidance ?? 0) <= LargestGuidance,
             $"guidance (classifier-free and distilled) must lie between -{LargestGuidance} and {LargestGuidance}, not {request.CfgScale} and {request.Guidance ?? 0}");
-        Require(request.FlowShift is null or (> 0 and < 1000), $"the flow shift must lie between 0 and 1000, not {request.FlowShift}");
+        Require(
+            request.FlowShift is null or (>= SchedulerConfig.SmallestShift and < SchedulerConfig.LargestShift),
+            $"the flow shift must lie between {SchedulerConfig.SmallestShift} and {SchedulerConfig.LargestShift}, not {request.FlowShift}");
     }
 }

@@ -8,7 +8,11 @@ namespace DiCacheNative.Sampling;
 /// </summary>
 public sealed record SchedulerConfig
 {
-    private const double LargestShift = 1000;
+    /// <summary>Shifts lie in [<see cref="SmallestShift"/>, <see cref="LargestShift"/>): beyond, all noise levels fall together and are no numbers any more.</summary>
+    internal const float SmallestShift = 0.001f;
+
+    /// <summary>The other end.</summary>
+    internal const float LargestShift = 1000;
 
     // Settings that this engine has in one way only, with that way as JSON. A key that is missing or null is as here.
     private static readonly (string Key, string Value)[] s_common =
@@ -106,7 +110,7 @@ public sealed record SchedulerConfig
     /// <exception cref="ModelFormatException">A number is out of range.</exception>
     public void CheckRanges(string path)
     {
-        Require(Shift > 0 && Shift < LargestShift, path, $"\"shift\" must be positive and below {LargestShift}, not {Shift}");
+        Require(Shift >= SmallestShift && Shift < LargestShift, path, $"\"shift\" must be positive and below {LargestShift}, at least {SmallestShift}, not {Shift}");
         Require(TrainTimesteps is >= 2 and <= MostTimesteps, path, $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}, not {TrainTimesteps}");
         Require(BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
         Require(MaxImageTokens > BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");

@@ -48,6 +48,7 @@ public sealed class SchedulerConfigTests : IDisposable
     [InlineData("""{"use_karras_sigmas": true}""", "\"use_karras_sigmas\" is not supported")]
     [InlineData("""{"shift_terminal": 0.1}""", "\"shift_terminal\" is not supported")]
     [InlineData("""{"time_shift_type": "linear"}""", "time_shift_type")]
+    [InlineData("""{"shift": 1e-300}""", "\"shift\" must be positive and below 1000, at least 0.001")]
     [InlineData("""{"shift": 1e308}""", "\"shift\" must be positive and below 1000")]
     [InlineData("""{"num_train_timesteps": 2000000000}""", "\"num_train_timesteps\" must be at least 2 and at most")]
     [InlineData("""{"use_dynamic_shifting": true, "base_image_seq_len": 256, "max_image_seq_len": 257}""", "too close together")]
