@@ -63,8 +63,8 @@ internal static class BenchCommand
             }
 
             ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!, result.GetValue(blocks), result.GetValue(frames));
-            using IBackend backend = backends.Create(result);
-            using IBackend? reference = result.GetValue(against) is { } precision ? backends.Create(result, BackendOptions.PrecisionOf(precision)) : null;
+            using IBackend backend = backends.Create(result, terminal);
+            using IBackend? reference = result.GetValue(against) is { } precision ? backends.Create(result, terminal, BackendOptions.PrecisionOf(precision)) : null;
             ModelTimes measured = await Task.Run(() => ModelBenchmark.Run(backend, shape, RoundsOf(terminal, result, rounds, cancel), reference), cancel);
             BenchReport.Print(terminal, result.GetValue(json), shape, backend, measured);
             return CommandLine.Ok;
@@ -79,7 +79,7 @@ internal static class BenchCommand
         command.SetAction(async (result, cancel) =>
         {
             ProbePreset shape = ProbePreset.Find(result.GetValue(preset)!);
-            using IBackend backend = backends.Create(result);
+            using IBackend backend = backends.Create(result, terminal);
             using DeviceLimits limits = new(backend, backends.Threads(result));
             ProbeResult measured = await Task.Run(() => ProbeBenchmark.Run(backend, shape, limits, RoundsOf(terminal, result, rounds, cancel)), cancel);
             BenchReport.Print(terminal, result.GetValue(json), shape, backend, measured);
@@ -95,7 +95,7 @@ internal static class BenchCommand
         command.SetAction(async (result, cancel) =>
         {
             ProbePreset shape = ProbePreset.Find(result.GetValue(preset)!);
-            using IBackend backend = backends.Create(result);
+            using IBackend backend = backends.Create(result, terminal);
             using DeviceLimits limits = new(backend, backends.Threads(result));
             KernelResult measured = await Task.Run(() => KernelBenchmark.Run(backend, shape, limits, RoundsOf(terminal, result, rounds, cancel)), cancel);
             BenchReport.Print(terminal, result.GetValue(json), shape, backend, measured);

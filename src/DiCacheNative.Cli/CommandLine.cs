@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using System.Reflection;
 using DiCacheNative.Backends;
 
 namespace DiCacheNative.Cli;
@@ -26,7 +27,7 @@ internal static class CommandLine
     /// <summary>Runs a command of the process; signals cancel it.</summary>
     public static async Task<int> MainAsync(string[] args, Terminal terminal)
     {
-        using Signals signals = Signals.Listen();
+        using Signals signals = Signals.Listen(terminal.ShowCursor);
         return await RunAsync(Root, args, terminal, () => signals.Received, signals.Token);
     }
 
@@ -54,7 +55,8 @@ internal static class CommandLine
     /// <param name="terminal">Where everything is written.</param>
     /// <param name="signal">Number of the signal behind a cancellation; 0 for none.</param>
     /// <param name="cancel">Ends the command.</param>
-    public static async Task<int> RunAsync(Func<Terminal, RootCommand> commands, string[] args, Terminal terminal, Func<int> signal, CancellationToken cancel)
+    public static async Task<int> RunAsync(
+        Func<Terminal, RootCommand> commands, string[] args, Terminal terminal, Func<int> signal, CancellationToken cancel)
     {
         try
         {
@@ -67,8 +69,11 @@ internal static class CommandLine
                 return Usage;
             }
 
-            return await parsed.InvokeAsync(
-                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error }, cancel);
+            InvocationConfiguration configuration = new()
+            {
+                EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error,
+            };
+            return await parsed.InvokeAsync(configuration, cancel);
         }
         catch (Exception e)
         {
@@ -77,7 +82,8 @@ internal static class CommandLine
     }
 
     /// <summary>Parses; a word that begins with @ is that word, so that a prompt names no file.</summary>
-    public static ParseResult Parse(RootCommand root, string[] args) => root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+    public static ParseResult Parse(RootCommand root, string[] args) =>
+        root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
 
     /// <summary>Tells in one sentence why the program ends, with a trace only when <see cref="DebugVariable"/> asks for it.</summary>
     /// <returns>The exit code.</returns>
@@ -108,8 +114,8 @@ internal static class CommandLine
 
     private static Exception Unwrap(Exception e) => e switch
     {
-        AggregateException { InnerExceptions.Count: 1 } or System.Reflection.TargetInvocationException or TypeInitializationException when e.InnerException is not null
-            => Unwrap(e.InnerException),
+        AggregateException { InnerExceptions.Count: 1 } or TargetInvocationException or TypeInitializationException
+            when e.InnerException is not null => Unwrap(e.InnerException),
         _ => e,
     };
 

@@ -17,15 +17,19 @@ internal static class DevicesCommand
             {
                 terminal.WriteJson(new JsonObject
                 {
-                    ["backends"] = JsonReport.List(backends, b => new JsonObject { ["name"] = b.Name, ["available"] = b.Available, ["detail"] = b.Detail }),
+                    ["backends"] = JsonReport.List(
+                        backends, b => new JsonObject { ["name"] = b.Name, ["available"] = b.Available, ["detail"] = b.Detail }),
                 });
             }
             else
             {
+                Grid grid = new("backend", "here", "what it computes with, or why it is not available");
                 foreach (BackendStatus backend in backends)
                 {
-                    terminal.Write($"{backend.Name,-10} {(backend.Available ? "yes" : "no"),-4} {backend.Detail}");
+                    grid.Add(backend.Name, backend.Available ? "yes" : "no", backend.Detail);
                 }
+
+                grid.Write(terminal);
             }
 
             return CommandLine.Ok;

@@ -1,9 +1,6 @@
 using System.CommandLine;
-using System.Diagnostics;
-using System.Globalization;
-using System.Text.Json.Nodes;
 using DiCacheNative.Caching;
-using DiCacheNative.Imaging;
+using DiCacheNative.Cli.Progress;
 using DiCacheNative.Sampling;
 
 namespace DiCacheNative.Cli;
@@ -48,7 +45,8 @@ internal sealed class GenerateCommand
 
     private readonly Option<string> _trace = Opt.Name("--cache-trace", "FILE", "write every cache decision as JSON lines");
     private readonly Option<bool> _json = Opt.Flag("--json", "one JSON object on standard output");
-    private readonly Option<bool> _quiet = Opt.Flag("--quiet", ["-q"], "no progress");
+    private readonly Option<bool> _quiet = Opt.Flag("--quiet", ["-q"], "no progress; notes and errors alone");
+    private readonly Option<bool> _verbose = Opt.Flag("--verbose", ["-v"], "a line for each step instead of a bar, or of one every ten seconds in a pipe");
     private readonly Terminal _terminal;
     private readonly CacheArguments _cache;
     private readonly BackendOptions _backend;
@@ -59,7 +57,7 @@ internal sealed class GenerateCommand
         foreach (Option option in new Option[]
                  {
                      _model, _diffusionModel, _prompt, _negative, _steps, _method, _cfg, _guidance, _shift, _seed, _rng, _width, _height, _frames, _fps, _batch, _output,
-                     _trace, _json, _quiet,
+                     _trace, _json, _quiet, _verbose,
                  })
         {
             command.Options.Add(option);
@@ -79,133 +77,102 @@ internal sealed class GenerateCommand
 
     private async Task<int> RunAsync(ParseResult result, CancellationToken cancel)
     {
-        string model = result.GetValue(_model)!;
-        bool video = Engine.FamilyOf(model) == ModelFamily.Wan;
-        if (!video && result.GetValue(_fps) is not null)
+        if (result.GetValue(_quiet) && result.GetValue(_verbose))
         {
-            throw new ArgumentException("--fps has no meaning for a model that makes images");
+            throw new ArgumentException("--quiet and --verbose contradict each other");
         }
 
-        ICachePolicy policy = _cache.Create(result);
-        bool json = result.GetValue(_json);
-        OutputPlan plan = OutputPlan.Create(
-            new OutputTargets
-            {
-                Output = result.GetValue(_output),
-                Trace = result.GetValue(_trace),
-                Video = video,
-                Images = result.GetValue(_batch)!.Value,
-                Frames = result.GetValue(_frames),
-                Fps = result.GetValue(_fps),
-                Width = result.GetValue(_width) ?? 0,
-                Height = result.GetValue(_height) ?? 0,
-                Json = json,
-            },
-            _terminal.Note);
+        string model = result.GetValue(_model)!;
+        bool video = Engine.FamilyOf(model) == ModelFamily.Wan;
+        string? diffusionModel = result.GetValue(_diffusionModel);
+        CacheChoice cache = _cache.Create(result);
+        CheckMeaning(result, cache, video);
+        OutputPlan plan = OutputPlan.Create(Targets(result, video), _terminal.Note);
+        GenerationRequest request = Request(result, cache, keepTrace: plan.Trace is not null);
         EngineOptions options = new()
         {
             Backend = _backend.Kind(result),
             Threads = _backend.Threads(result),
             Precision = _backend.Precision(result),
-            DiffusionModel = result.GetValue(_diffusionModel),
+            DiffusionModel = diffusionModel,
             Log = _terminal.Note,
         };
-        using Engine engine = await Task.Run(() => Engine.Load(model, options), cancel);
-        GenerationRequest request = new()
-        {
-            Prompt = result.GetValue(_prompt)!,
-            NegativePrompt = result.GetValue(_negative),
-            Steps = result.GetValue(_steps),
-            SamplingMethod = result.GetValue(_method) is { } method ? s_methods[method] : null,
-            CfgScale = (float?)result.GetValue(_cfg),
-            Guidance = (float?)result.GetValue(_guidance),
-            FlowShift = (float?)result.GetValue(_shift),
-            Seed = result.GetValue(_seed) is { } seed && seed >= 0 ? (ulong)seed : null,
-            Width = result.GetValue(_width) ?? 0,
-            Height = result.GetValue(_height) ?? 0,
-            VideoFrames = result.GetValue(_frames) ?? 0,
-            BatchCount = result.GetValue(_batch)!.Value,
-            Rng = result.GetValue(_rng) == "philox" ? RngKind.Philox : RngKind.Torch,
-            Cache = policy,
-            KeepTrace = plan.Trace is not null,
-        };
-        OutputFiles files = new(
-            plan, new PictureSettings(model, options.DiffusionModel, engine.Backend.Name, _cache.Mode(result), _cache.Given(result)), _terminal.Note);
-        ProgressLine progress = new(_terminal.Error, result.GetValue(_quiet));
-        GenerationResult generated;
-        try
-        {
-            generated = await engine.GenerateAsync(request, progress, cancel);
-        }
-        catch (DiCacheException e) when (e.Latents is not null)
-        {
-            _terminal.Note(files.KeepLatents(e.Latents));
-            throw;
-        }
-        finally
-        {
-            progress.Close();
-        }
 
-        cancel.ThrowIfCancellationRequested();
-        double fps = result.GetValue(_fps) ?? generated.Fps;
-        IReadOnlyList<string> outputs = await files.WriteAsync(generated, fps, cancel);
-        files.WriteTrace(generated);
-        Report(result, engine, generated, outputs, fps, json);
+        ProgressLevel level = result.GetValue(_verbose) ? ProgressLevel.Verbose : ProgressLevel.Normal;
+        ProgressView view = ProgressView.Of(_terminal, result.GetValue(_quiet) ? ProgressLevel.Quiet : level);
+        GenerationReport? report = null;
+        IReadOnlyList<string> outputs = [];
+        await view.RunAsync(async () =>
+        {
+            view.Begin("load");
+            using Engine engine = await Task.Run(() => Engine.Load(model, options), cancel);
+            OutputFiles files = new(
+                plan, new PictureSettings(model, diffusionModel, _backend.PrecisionName(result), engine.Backend.Name, cache), _terminal.Note);
+            GenerationResult generated;
+            try
+            {
+                generated = await engine.GenerateAsync(request, view, cancel);
+            }
+            catch (DiCacheException e) when (e.Latents is not null)
+            {
+                _terminal.Note(files.KeepLatents(e.Latents));
+                throw;
+            }
+
+            cancel.ThrowIfCancellationRequested();
+            view.Begin("write");
+            double fps = video ? result.GetValue(_fps) ?? generated.Fps : 0;
+            outputs = await files.WriteAsync(generated, fps, cancel);
+            files.WriteTrace(generated);
+            report = new GenerationReport(model, diffusionModel, _backend.PrecisionName(result), engine, cache, fps, generated);
+        });
+        report!.Write(_terminal, outputs, plan.Trace, result.GetValue(_json));
         return CommandLine.Ok;
     }
 
-    // By the folder of the encoder.
-    private static JsonObject Tokens(GenerationResult generated, Func<PromptTokens, int> count) =>
-        new(generated.PromptTokens.Select(p => KeyValuePair.Create(p.Encoder, (JsonNode?)count(p))));
-
-    private void Report(ParseResult result, Engine engine, GenerationResult generated, IReadOnlyList<string> outputs, double fps, bool json)
+    private OutputTargets Targets(ParseResult result, bool video) => new()
     {
-        Image image = generated.Images[0];
-        GenerationTimes t = generated.Times;
-        CacheStats cache = generated.Cache;
-        int steps = generated.Request.Steps!.Value;
-        using Process process = Process.GetCurrentProcess();
-        long peak = process.PeakWorkingSet64;
-        if (json)
+        Output = result.GetValue(_output),
+        Trace = result.GetValue(_trace),
+        Video = video,
+        Images = result.GetValue(_batch)!.Value,
+        Frames = result.GetValue(_frames),
+        Fps = result.GetValue(_fps),
+        Width = result.GetValue(_width) ?? 0,
+        Height = result.GetValue(_height) ?? 0,
+        Json = result.GetValue(_json),
+    };
+
+    private GenerationRequest Request(ParseResult result, CacheChoice cache, bool keepTrace) => new()
+    {
+        Prompt = result.GetValue(_prompt)!,
+        NegativePrompt = result.GetValue(_negative),
+        Steps = result.GetValue(_steps),
+        SamplingMethod = result.GetValue(_method) is { } method ? s_methods[method] : null,
+        CfgScale = (float?)result.GetValue(_cfg),
+        Guidance = (float?)result.GetValue(_guidance),
+        FlowShift = (float?)result.GetValue(_shift),
+        Seed = result.GetValue(_seed) is { } seed && seed >= 0 ? (ulong)seed : null,
+        Width = result.GetValue(_width) ?? 0,
+        Height = result.GetValue(_height) ?? 0,
+        VideoFrames = result.GetValue(_frames) ?? 0,
+        BatchCount = result.GetValue(_batch)!.Value,
+        Rng = result.GetValue(_rng) == "philox" ? RngKind.Philox : RngKind.Torch,
+        Cache = cache.Policy,
+        KeepTrace = keepTrace,
+    };
+
+    // What the engine cannot know to have been asked for; settings of the request without effect are its notes.
+    private void CheckMeaning(ParseResult result, CacheChoice cache, bool video)
+    {
+        if (!video && new Option[] { _fps, _frames }.FirstOrDefault(o => result.Given(o)) is { } option)
         {
-            _terminal.WriteJson(new JsonObject
-            {
-                ["output"] = outputs[0],
-                ["outputs"] = JsonReport.List(outputs),
-                ["width"] = image.Width,
-                ["height"] = image.Height,
-                ["frames"] = generated.Frames,
-                ["fps"] = fps,
-                ["seed"] = generated.Seed,
-                ["steps"] = steps,
-                ["prompt_tokens"] = Tokens(generated, p => p.Given),
-                ["prompt_tokens_used"] = Tokens(generated, p => p.Used),
-                ["backend"] = engine.Backend.Name,
-                ["cache"] = new JsonObject
-                {
-                    ["mode"] = _cache.Mode(result),
-                    ["full"] = cache.Full,
-                    ["resume"] = cache.Resume,
-                    ["skip"] = cache.Skip,
-                    ["bytes"] = generated.CacheBytes,
-                },
-                ["time_ms"] = new JsonObject { ["load"] = t.Load, ["text"] = t.Text, ["denoise"] = t.Denoise, ["vae"] = t.Vae, ["total"] = t.Total },
-                ["peak_memory_bytes"] = peak,
-                ["notes"] = JsonReport.List(_terminal.Notes),
-            });
-            return;
+            throw new ArgumentException($"{option.Name} has no meaning for a model that makes images");
         }
 
-        string shown = outputs.Count > 4 ? $"{outputs[0]} to {outputs[^1]}" : string.Join(", ", outputs);
-        string length = generated.Fps > 0 ? string.Create(CultureInfo.InvariantCulture, $", {generated.Frames} frames at {fps:0.###} a second") : string.Empty;
-        double ideal = generated.Flops.IdealSpeedUp(cache.Full + cache.Resume, cache.Skip);
-        // Standard output takes a picture alone.
-        TextWriter report = outputs[0] == OutputPlan.StandardOutput ? _terminal.Error : _terminal.Output;
-        report.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{shown}: {image.Width}x{image.Height}{length}, seed {generated.Seed}, {steps} steps on {engine.Backend.Name}; "
-            + $"{cache.Full} full, {cache.Resume} resumed, {cache.Skip} skipped (ideal speed-up {ideal:0.00}x); "
-            + $"load {t.Load:0} ms, text {t.Text:0} ms, denoise {t.Denoise:0} ms, vae {t.Vae:0} ms, total {t.Total:0} ms; peak memory {peak / 1048576.0:0} MiB"));
+        if (cache.Given.Contains("scope") && (video || result.GetValue(_batch) == 1))
+        {
+            _terminal.Note("the cache option scope has no effect: there is one sample, which decides for itself");
+        }
     }
 }

@@ -11,20 +11,24 @@ namespace DiCacheNative.Cli;
 /// <summary>dicache inspect: what a model at a resolution needs, told before anything is loaded.</summary>
 internal static class InspectCommand
 {
+    private const double Giga = 1e9;
+
     public static Command Create(Terminal terminal)
     {
-        string[] names = [.. ModelPreset.Names.Where(name => ModelPreset.Find(name).Plan is not null)];
-        Option<string> preset = Opt.Choice("--preset", "model and resolution", names).AsRequired();
+        Option<string> preset = Opt.Choice("--preset", "model and resolution", [.. ModelPreset.Names]).AsRequired();
         Option<string> precision = Opt.Choice("--precision", "type of weights and activations", ["bf16", "f32"], "bf16");
         Option<string> mode = Opt.Choice("--cache-mode", "cache to plan for", ["none", "dicache"], "dicache");
         Option<int?> frames = Opt.Whole("--video-frames", "frames, 4 n + 1; default: the released model's", 1, ModelPreset.MostFrames);
         Option<bool> json = Opt.Flag("--json", "one JSON object on standard output");
-        Command command = new("inspect", "Tells the memory that a model at a resolution needs: weights, activations, cache.") { preset, precision, mode, frames, json };
+        Command command = new("inspect", "Tells the memory that a model at a resolution needs: weights, activations, cache.")
+        {
+            preset, precision, mode, frames, json,
+        };
         command.SetAction(result =>
         {
             ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!, frames: result.GetValue(frames));
             ICachePolicy policy = result.GetValue(mode) == "none" ? NoCachePolicy.Instance : new DiCachePolicy();
-            MemoryPlan plan = shape.Plan!(result.GetValue(precision) == "f32" ? DType.F32 : DType.BF16, policy);
+            MemoryPlan plan = shape.Plan(result.GetValue(precision) == "f32" ? DType.F32 : DType.BF16, policy);
             if (result.GetValue(json))
             {
                 terminal.WriteJson(new JsonObject
@@ -42,12 +46,17 @@ internal static class InspectCommand
                 return CommandLine.Ok;
             }
 
-            static string Size(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9,8:0.00} GB");
-            terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{shape.Name}: {shape.Description}; {plan.Parameters / 1e9:0.00} billion parameters, {result.GetValue(precision)}"));
-            terminal.Write($"weights      {Size(plan.WeightBytes)}");
-            terminal.Write($"activations  {Size(plan.ActivationBytes)}");
-            terminal.Write($"cache        {Size(plan.CacheBytes)}   ({policy.Name})");
-            terminal.Write($"total        {Size(plan.TotalBytes)}");
+            terminal.Write(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{shape.Name}: {shape.Description}; {plan.Parameters / Giga:0.00} billion parameters, {result.GetValue(precision)}"));
+            Grid grid = new("memory", ">GB", "");
+            void Add(string what, long bytes, string remark) =>
+                grid.Add(what, string.Create(CultureInfo.InvariantCulture, $"{bytes / Giga:0.00}"), remark);
+            Add("weights", plan.WeightBytes, string.Empty);
+            Add("activations", plan.ActivationBytes, string.Empty);
+            Add("cache", plan.CacheBytes, policy.Name);
+            Add("total", plan.TotalBytes, string.Empty);
+            grid.Write(terminal);
             return CommandLine.Ok;
         });
         return command;

@@ -1,15 +1,20 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace DiCacheNative.Cli;
 
-/// <summary>The JSON that commands print. Built of nodes, not by reflection, so that it also works in a trimmed or natively compiled program.</summary>
+/// <summary>
+/// The JSON that commands print. Built of nodes, not by reflection, so that it also works in a trimmed or natively compiled program.
+/// </summary>
 internal static class JsonReport
 {
     // Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
+    // Prompts are read by people too: only what JSON must escape is escaped.
     private static readonly JsonSerializerOptions s_options = new()
     {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         WriteIndented = true,
     };

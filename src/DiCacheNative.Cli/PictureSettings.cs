@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Reflection;
 using DiCacheNative.Imaging;
 
 namespace DiCacheNative.Cli;
@@ -7,16 +6,11 @@ namespace DiCacheNative.Cli;
 /// <summary>The texts stored in a picture: all that is needed to make it again.</summary>
 /// <param name="model">The model's folder or file, as it was given.</param>
 /// <param name="diffusionModel">The transformer used in place of the model's, or null.</param>
+/// <param name="precision">Precision as it was asked for.</param>
 /// <param name="backend">Name of the backend.</param>
-/// <param name="cacheMode">Mode of the cache.</param>
-/// <param name="cacheSettings">Settings of the cache that were given, by key.</param>
-internal sealed class PictureSettings(
-    string model, string? diffusionModel, string backend, string cacheMode, IReadOnlyDictionary<string, string> cacheSettings)
+/// <param name="cache">The cache.</param>
+internal sealed class PictureSettings(string model, string? diffusionModel, string precision, string backend, CacheChoice cache)
 {
-    private static readonly string s_version =
-        typeof(PictureSettings).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
-            ?? string.Empty;
-
     /// <summary>Keys and texts of an image, or of a video (image 0).</summary>
     public KeyValuePair<string, string>[] Of(GenerationResult generated, int index)
     {
@@ -38,18 +32,11 @@ internal sealed class PictureSettings(
             parts.Add(Part("Guidance", guidance));
         }
 
-        string sampler = request.SamplingMethod switch
-        {
-            SamplingMethod.UniPc => "UniPC",
-            SamplingMethod.DpmPlusPlus => "DPM++",
-            _ => "flow-match Euler",
-        };
         parts.AddRange([Part("Seed", generated.SeedOf(index)), $"Size: {image.Width}x{image.Height}"]);
-        parts.AddRange([Part("Sampler", sampler), Part("RNG", request.Rng), Part("Cache", cacheMode)]);
-        if (cacheSettings.Count > 0)
+        parts.AddRange([Part("Sampler", GenerationReport.NameOf(request.SamplingMethod)), Part("RNG", request.Rng), Part("Cache", cache.Mode)]);
+        if (cache.Settings.Count > 0)
         {
-            IEnumerable<string> pairs = cacheSettings.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => $"{s.Key}={s.Value}");
-            parts.Add($"Cache options: \"{string.Join(',', pairs)}\"");
+            parts.Add($"Cache options: \"{string.Join(",", cache.Settings.Select(s => $"{s.Key}={s.Value}"))}\"");
         }
 
         parts.Add(Part("Model", NameOf(model)));
@@ -58,7 +45,7 @@ internal sealed class PictureSettings(
             parts.Add(Part("Diffusion model", NameOf(diffusionModel)));
         }
 
-        parts.AddRange([Part("Backend", backend), Part("Version", s_version)]);
+        parts.AddRange([Part("Precision", precision), Part("Backend", backend), Part("Version", GenerationReport.Version)]);
         string negative = request.CfgScale == 1 ? string.Empty : $"\nNegative prompt: {request.NegativePrompt}";
         return [new("Software", "DiCacheNative"), new("parameters", $"{request.Prompt}{negative}\n{string.Join(", ", parts)}")];
     }

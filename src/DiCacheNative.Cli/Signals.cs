@@ -4,20 +4,21 @@ using System.Runtime.InteropServices;
 namespace DiCacheNative.Cli;
 
 /// <summary>
-/// Ctrl-C, a request to end and a closed terminal, as one cancellation. The second signal ends the process at once; a signal that whoever started the program has
-/// it ignore (nohup, a background job of a script) stays ignored.
+/// Ctrl-C, a request to end and a closed terminal, as one cancellation. The second signal ends the process at once; a signal that whoever
+/// started the program has it ignore (nohup, a background job of a script) stays ignored.
 /// </summary>
 internal sealed class Signals : IDisposable
 {
-    private static readonly (PosixSignal Signal, int Number)[] s_all = [(PosixSignal.SIGHUP, 1), (PosixSignal.SIGINT, 2), (PosixSignal.SIGTERM, 15)];
+    private static readonly (PosixSignal Signal, int Number)[] s_all =
+        [(PosixSignal.SIGHUP, 1), (PosixSignal.SIGINT, 2), (PosixSignal.SIGTERM, 15)];
 
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
     private int _received;
 
-    private Signals()
-    {
-    }
+    private readonly Action _atOnce;
+
+    private Signals(Action atOnce) => _atOnce = atOnce;
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
@@ -26,9 +27,10 @@ internal sealed class Signals : IDisposable
     public int Received => Volatile.Read(ref _received);
 
     /// <summary>Listens until it is disposed.</summary>
-    public static Signals Listen()
+    /// <param name="atOnce">Called when a second signal ends the process.</param>
+    public static Signals Listen(Action atOnce)
     {
-        Signals signals = new();
+        Signals signals = new(atOnce);
         ulong ignored = Ignored();
         foreach ((PosixSignal signal, int number) in s_all)
         {
@@ -58,6 +60,10 @@ internal sealed class Signals : IDisposable
             context.Cancel = true;
             _ = _source.CancelAsync();
         }
+        else
+        {
+            _atOnce();
+        }
     }
 
     // The mask of ignored signals, which Linux tells; elsewhere none is known to be.
@@ -66,10 +72,11 @@ internal sealed class Signals : IDisposable
         const string Field = "SigIgn:";
         try
         {
-            string? line = OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal)) : null;
-            return line is not null && ulong.TryParse(line.AsSpan(Field.Length).Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong mask) ? mask : 0;
+            IEnumerable<string> status = OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/status") : [];
+            string mask = status.FirstOrDefault(line => line.StartsWith(Field, StringComparison.Ordinal))?[Field.Length..].Trim() ?? "0";
+            return ulong.Parse(mask, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
             return 0;
         }

@@ -1,11 +1,12 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Spectre.Console;
 
 namespace DiCacheNative.Cli;
 
 /// <summary>
-/// Where a command writes: results to standard output, everything else to standard error. A result that cannot be written fails the command; a message that cannot be
-/// written is lost, and never ends a run.
+/// Where a command writes: results to standard output, everything else to standard error. A result that cannot be written fails the
+/// command; a message that cannot be written is lost, and never ends a run.
 /// </summary>
 internal sealed class Terminal
 {
@@ -13,11 +14,23 @@ internal sealed class Terminal
     private readonly Lock _lock = new();
 
     /// <summary>A terminal over two writers.</summary>
-    public Terminal(TextWriter output, TextWriter error)
+    /// <param name="output">Standard output.</param>
+    /// <param name="error">Standard error.</param>
+    /// <param name="outputWidth">Columns of the screen behind standard output; null when it is none.</param>
+    /// <param name="errorWidth">Columns of the screen behind standard error; null when it is none.</param>
+    public Terminal(TextWriter output, TextWriter error, Func<int>? outputWidth = null, Func<int>? errorWidth = null)
     {
         Output = new GuardedWriter(output, e => throw new IOException($"standard output cannot be written: {e.Message}", e));
         Error = new GuardedWriter(error, _ => { });
+        OutputScreen = Screen.On(Output, outputWidth);
+        ErrorScreen = Screen.On(Error, errorWidth);
     }
+
+    /// <summary>The screen behind standard output; null when it goes elsewhere.</summary>
+    public IAnsiConsole? OutputScreen { get; }
+
+    /// <summary>The screen behind standard error; null when it goes elsewhere.</summary>
+    public IAnsiConsole? ErrorScreen { get; }
 
     /// <summary>Standard error; a failure to write to it is ignored.</summary>
     public TextWriter Error { get; }
@@ -38,7 +51,11 @@ internal sealed class Terminal
     }
 
     /// <summary>The terminal of the process.</summary>
-    public static Terminal OfProcess() => new(Console.Out, Console.Error);
+    public static Terminal OfProcess() => new(
+        Console.Out,
+        Console.Error,
+        Console.IsOutputRedirected || IsDumb ? null : Columns,
+        Console.IsErrorRedirected || IsDumb ? null : Columns);
 
     /// <summary>Writes a line of a result.</summary>
     /// <exception cref="IOException">Standard output is full or closed.</exception>
@@ -61,11 +78,37 @@ internal sealed class Terminal
             _notes.Add(sentence);
         }
 
-        Error.WriteLine($"dicache: note: {OneLine(sentence)}");
+        string line = $"dicache: note: {OneLine(sentence)}";
+        if (ErrorScreen is not null)
+        {
+            // A bar that is being drawn makes room for it.
+            ErrorScreen.WriteLine(line);
+        }
+        else
+        {
+            Error.WriteLine(line);
+        }
     }
+
+    /// <summary>Shows the cursor, which a bar hides while it is drawn.</summary>
+    public void ShowCursor() => ErrorScreen?.Cursor.Show();
 
     /// <summary>Tells why a command ends without its result.</summary>
     public void Fail(string sentence) => Error.WriteLine($"dicache: {OneLine(sentence)}");
+
+    private static bool IsDumb => !OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
+
+    private static int Columns()
+    {
+        try
+        {
+            return Console.WindowWidth is > 0 and int columns ? columns : Screen.UsualWidth;
+        }
+        catch (IOException)
+        {
+            return Screen.UsualWidth;
+        }
+    }
 
     /// <summary>A sentence without line breaks and without characters that would move the cursor or change colours.</summary>
     private static string OneLine(string sentence)

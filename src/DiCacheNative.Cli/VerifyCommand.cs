@@ -21,9 +21,18 @@ internal static class VerifyCommand
         {
             IReadOnlyList<GoldenCase> cases = GoldenFolder.Discover(result.GetValue(folder)!, result.GetValue(model));
 
+            if (result.Given(model) && !cases.Any(c => c.UsesModel))
+            {
+                terminal.Note($"{model.Name} has no effect: none of these cases runs a whole pipeline");
+            }
+
+            if (result.GetValue(all) && result.GetValue(json))
+            {
+                terminal.Note($"{all.Name} has no effect with {json.Name}, which names every tensor");
+            }
+
             // Golden values are binary32: on a GPU too, unless another precision is asked for.
-            BackendPrecision precision = backends.Precision(result) == BackendPrecision.Auto ? BackendPrecision.F32 : backends.Precision(result);
-            using IBackend backend = BackendFactory.Create(backends.Kind(result), backends.Threads(result), precision);
+            using IBackend backend = backends.Create(result, terminal, backends.Precision(result) == BackendPrecision.Auto ? BackendPrecision.F32 : null);
             bool asJson = result.GetValue(json);
             List<VerifyResult> results = [];
             foreach (GoldenCase item in cases)
@@ -43,6 +52,7 @@ internal static class VerifyCommand
                 terminal.WriteJson(new JsonObject
                 {
                     ["backend"] = backend.Name,
+                    ["device"] = backend.Description,
                     ["cases"] = JsonReport.List(results, r => new JsonObject
                     {
                         ["name"] = r.Name,
@@ -56,11 +66,12 @@ internal static class VerifyCommand
                     }),
                     ["passed"] = passed,
                     ["failed"] = failed,
+                    ["notes"] = JsonReport.List(terminal.Notes),
                 });
             }
             else
             {
-                terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
+                terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed; {backend.Description}"));
             }
 
             return Task.FromResult(failed == 0 ? CommandLine.Ok : CommandLine.Failed);

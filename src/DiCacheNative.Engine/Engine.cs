@@ -71,7 +71,7 @@ public sealed class Engine : IDisposable, IAsyncDisposable
 
     /// <summary>Generates images or a video. The work runs on a thread of the pool.</summary>
     /// <param name="request">What to generate.</param>
-    /// <param name="progress">Told about every step.</param>
+    /// <param name="progress">Told when a phase begins and about every step.</param>
     /// <param name="cancellationToken">Ends the generation between blocks.</param>
     /// <exception cref="ArgumentException">A setting lies outside its range.</exception>
     /// <exception cref="BackendException">Not enough memory for the size, or a device error.</exception>

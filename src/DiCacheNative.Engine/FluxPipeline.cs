@@ -152,6 +152,7 @@ public sealed class FluxPipeline : IPipeline
         GenerationRequest request, GenerationNotes notes, double loadMilliseconds, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Text));
         int branches = Branches(request);
         (TokenizedText Pooled, TokenizedText States)[] ids = new (TokenizedText, TokenizedText)[branches];
         for (int i = 0; i < branches; i++)
@@ -172,10 +173,12 @@ public sealed class FluxPipeline : IPipeline
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Denoise, request.Steps!.Value));
         Sampled sampled = Sample(request, prompts, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Decode));
         (int samples, int gridHeight, int gridWidth) = (request.BatchCount, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels);
         ImagePlanes planes = new UndecodedLatents(sampled.Latents, [samples, gridHeight * gridWidth, Transformer.Config.InChannels])
             .Guard(() => Decode(sampled.Latents, samples, gridHeight, gridWidth, tiling, cancellationToken));

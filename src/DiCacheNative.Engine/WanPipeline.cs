@@ -155,6 +155,7 @@ public sealed class WanPipeline : IPipeline
     {
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Text));
         string[] given = Branches(request) == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt!], prompts = [.. given.Select(PromptCleaning.Clean)];
         TokenizedText[] ids = [.. prompts.Select(TokenizeClean)];
         for (int i = 0; i < ids.Length; i++)
@@ -168,10 +169,12 @@ public sealed class WanPipeline : IPipeline
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
 
         long denoiseStart = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Denoise, request.Steps!.Value));
         Sampled sampled = Sample(request, states, size, progress, cancellationToken);
         double denoiseMs = Stopwatch.GetElapsedTime(denoiseStart).TotalMilliseconds;
 
         long vaeStart = Stopwatch.GetTimestamp();
+        progress?.Report(GenerationProgress.Begin(GenerationPhase.Decode));
         ImagePlanes planes = new UndecodedLatents(sampled.Latents, [Transformer.Config.OutChannels, size.Frames, size.Height, size.Width])
             .Guard(() => Decode(sampled.Latents, size, cancellationToken));
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;

@@ -12,8 +12,8 @@ namespace DiCacheNative.Cli.Bench;
 /// <param name="Name">Name for --preset.</param>
 /// <param name="Description">What it stands for.</param>
 /// <param name="Load">Makes random weights on a backend.</param>
-/// <param name="Plan">Memory with activations of a type and a cache; null where the model cannot tell it beforehand.</param>
-internal sealed record ModelPreset(string Name, string Description, Func<IBackend, PresetModel> Load, Func<DType, ICachePolicy, MemoryPlan>? Plan = null)
+/// <param name="Plan">Memory with activations of a type and a cache.</param>
+internal sealed record ModelPreset(string Name, string Description, Func<IBackend, PresetModel> Load, Func<DType, ICachePolicy, MemoryPlan> Plan)
 {
     /// <summary>Most blocks of a preset.</summary>
     public const int MostBlocks = 1000;
@@ -61,16 +61,20 @@ internal sealed record ModelPreset(string Name, string Description, Func<IBacken
             throw new ArgumentException($"--video-frames has no meaning with {name}, which makes images");
         }
 
-        return new ModelPreset(name, $"{description}, {config.DoubleBlocks + config.SingleBlocks} blocks", backend =>
-        {
-            FluxModel model = FluxModel.Random(backend, config);
-            return new PresetModel(model, (steps, on) =>
+        FluxShape shape = new(1, grid, grid, text);
+        return new ModelPreset(
+            name, $"{description}, {config.DoubleBlocks + config.SingleBlocks} blocks",
+            backend =>
             {
-                FluxProgram program = model.CreateProgram(new FluxShape(1, grid, grid, text, MaxSteps: steps), on);
-                program.SetConditions(0, PresetModel.Noise((long)text * config.JointDim), PresetModel.Noise(config.PooledDim), [3.5f]);
-                return program;
-            });
-        });
+                FluxModel model = FluxModel.Random(backend, config);
+                return new PresetModel(model, (steps, on) =>
+                {
+                    FluxProgram program = model.CreateProgram(shape with { MaxSteps = steps }, on);
+                    program.SetConditions(0, PresetModel.Noise((long)text * config.JointDim), PresetModel.Noise(config.PooledDim), [3.5f]);
+                    return program;
+                });
+            },
+            (type, policy) => FluxModel.Plan(config, shape, policy, new SessionOptions(), type));
     }
 
     private static ModelPreset Wan(string name, string description, WanConfig config, int? blocks, int? frames, int height, int width)

@@ -127,7 +127,8 @@ internal static class GoldenFolder
         }
         else if (Has("golden.json") && (modelPath ?? FindModel(folder)) is { } model)
         {
-            cases.AddRange(Engine.FamilyOf(model) == ModelFamily.Wan ? ShapesWanGolden.Cases(folder, name, model) : ShapesFluxGolden.Cases(folder, name, model));
+            IEnumerable<GoldenCase> whole = Engine.FamilyOf(model) == ModelFamily.Wan ? ShapesWanGolden.Cases(folder, name, model) : ShapesFluxGolden.Cases(folder, name, model);
+            cases.AddRange(whole.Select(c => c with { UsesModel = true }));
         }
     }
 

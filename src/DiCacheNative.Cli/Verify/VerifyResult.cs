@@ -27,4 +27,8 @@ internal sealed record VerifyResult(string Name, IReadOnlyList<Comparison> Compa
 /// <summary>A case that can be run.</summary>
 /// <param name="Name">Name to report.</param>
 /// <param name="Run">Runs it on a backend.</param>
-internal sealed record GoldenCase(string Name, Func<Backends.IBackend, VerifyResult> Run);
+internal sealed record GoldenCase(string Name, Func<Backends.IBackend, VerifyResult> Run)
+{
+    /// <summary>Whether it runs a whole pipeline, whose folder can be named.</summary>
+    public bool UsesModel { get; init; }
+}

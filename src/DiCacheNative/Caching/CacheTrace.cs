@@ -50,7 +50,7 @@ public static class CacheTrace
             }
             catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
             {
-                throw new ModelFormatException($"line {number} of the cache trace {path} is not a trace row; write one with --cache-trace", e);
+                throw new ModelFormatException($"line {number} of the cache trace {path} is not a row of a recorded trace", e);
             }
         }
 

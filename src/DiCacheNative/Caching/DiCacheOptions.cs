@@ -144,18 +144,18 @@ public sealed record DiCacheOptions
     public void Validate()
     {
         Require(float.IsFinite(Threshold) && Threshold >= 0, "threshold", "a number >= 0");
-        Require(ProbeDepth >= 1, "probe-depth", "at least 1");
-        Require(double.IsFinite(RetRatio) && RetRatio >= 0, "ret-ratio", "a number >= 0");
-        Require(MinimumComputed >= 1, "minimum-computed", "at least 1");
-        Require(GammaMin <= GammaMax && float.IsFinite(GammaMin) && float.IsFinite(GammaMax), "gamma-min and gamma-max", "finite and in order");
+        Require(ProbeDepth >= 1, "probe depth", "at least 1");
+        Require(double.IsFinite(RetRatio) && RetRatio >= 0, "ratio of steps that are always computed", "a number >= 0");
+        Require(MinimumComputed >= 1, "number of steps that are computed first", "at least 1");
+        Require(GammaMin <= GammaMax && float.IsFinite(GammaMin) && float.IsFinite(GammaMax), "bounds of gamma", "finite and in order");
         Require(Error == ProbeError.DeltaY || Profile is "flux" or "default", "error", $"delta_y with profile {Profile}, which knows no other");
     }
 
-    private static void Require(bool condition, string option, string range)
+    private static void Require(bool condition, string setting, string range)
     {
         if (!condition)
         {
-            throw new ArgumentException($"cache option {option} must be {range}");
+            throw new ArgumentException($"the {setting} of the cache must be {range}");
         }
     }
 }

@@ -6,8 +6,8 @@ namespace DiCacheNative.Caching;
 /// <param name="lastStepFull">Whether the last step is always computed.</param>
 public sealed class IntervalPolicy(int interval, double retRatio = 0, bool lastStepFull = true) : ICachePolicy
 {
-    private readonly int _interval = interval >= 1 ? interval : throw new ArgumentException("cache option interval must be at least 1", nameof(interval));
-    private readonly double _retRatio = retRatio is >= 0 and <= 1 ? retRatio : throw new ArgumentException("cache option ret-ratio must be between 0 and 1", nameof(retRatio));
+    private readonly int _interval = interval >= 1 ? interval : throw new ArgumentException("the interval of the cache must be at least 1", nameof(interval));
+    private readonly double _retRatio = retRatio is >= 0 and <= 1 ? retRatio : throw new ArgumentException("the ratio of steps that the cache always computes must be between 0 and 1", nameof(retRatio));
 
     /// <inheritdoc/>
     public string Name => "interval";

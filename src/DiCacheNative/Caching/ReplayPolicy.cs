@@ -28,7 +28,7 @@ public sealed class ReplayPolicy : ICachePolicy
 
         if (_plans.Count == 0)
         {
-            throw new ArgumentException("the cache trace is empty; write one with --cache-trace first");
+            throw new ArgumentException("the cache trace is empty: record one first");
         }
 
         Scope = _plans.Keys.Any(k => k.Sample >= 0) ? DecisionScope.Sample : DecisionScope.Batch;
@@ -60,7 +60,7 @@ public sealed class ReplayPolicy : ICachePolicy
     {
         if (step.Steps != _steps)
         {
-            throw new ArgumentException($"the cache trace has {_steps} steps, the generation {step.Steps}; replay it with --steps {_steps}");
+            throw new ArgumentException($"the cache trace has {_steps} steps, the generation {step.Steps}; replay it with {_steps} steps");
         }
 
         if (!_plans.TryGetValue((step.Step, step.Branch, step.Sample), out CachePlan plan))

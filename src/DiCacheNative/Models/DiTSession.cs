@@ -53,7 +53,7 @@ public sealed class DiTSession : IDisposable
         (_program, _backend, _policy, _options) = (program, program.Backend, policy, options ?? new SessionOptions());
         if (policy.ProbeDepth > program.ProbeBlocks)
         {
-            throw new ArgumentException($"cache option probe-depth is {policy.ProbeDepth}, but a probe of this model has at most {program.ProbeBlocks} blocks");
+            throw new ArgumentException($"the probe depth of the cache is {policy.ProbeDepth}, but a probe of this model has at most {program.ProbeBlocks} blocks");
         }
 
         bool perSample = policy.Scope == DecisionScope.Sample;

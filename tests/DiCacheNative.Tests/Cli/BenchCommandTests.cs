@@ -122,6 +122,17 @@ public class BenchCommandTests
         Assert.Equal(total, json.GetProperty("weight_bytes").GetInt64() + json.GetProperty("activation_bytes").GetInt64() + json.GetProperty("cache_bytes").GetInt64());
     }
 
+    [Fact]
+    public async Task The_plan_of_flux_is_that_of_the_released_model()
+    {
+        (int code, string output, string error) = await CommandRun.Async("inspect", "--preset", "flux-1024", "--json");
+        Assert.True(code == 0, error);
+        JsonElement json = DiCacheProgram.Json(output);
+        Assert.InRange(json.GetProperty("parameters").GetInt64(), 11_800_000_000, 12_000_000_000);
+        Assert.InRange(json.GetProperty("weight_bytes").GetInt64(), 23_600_000_000, 24_000_000_000);
+        Assert.InRange(json.GetProperty("activation_bytes").GetInt64(), 100_000_000, 1_000_000_000);
+    }
+
     [Theory]
     [InlineData("--preset takes flux-slice, flux-1024,", "bench", "model", "--preset", "flux-9")]
     [InlineData("either --preset or --model", "bench", "model")]

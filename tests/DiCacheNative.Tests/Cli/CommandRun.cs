@@ -11,7 +11,8 @@ internal static class CommandRun
     public static async Task<(int Code, string Out, string Error)> Async(Func<Terminal, RootCommand> commands, params string[] arguments)
     {
         using StringWriter output = new(), error = new();
-        int code = await CommandLine.RunAsync(commands, arguments, new Terminal(output, error), () => 0, TestContext.Current.CancellationToken);
+        int code = await CommandLine.RunAsync(
+            commands, arguments, new Terminal(output, error), () => 0, TestContext.Current.CancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 

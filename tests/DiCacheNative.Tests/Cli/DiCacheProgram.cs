@@ -8,13 +8,15 @@ internal static class DiCacheProgram
 {
     // Found here and not by env, for a test may give the program a PATH of its own.
     private static readonly string s_dotnet = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
-        ?? Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Select(folder => Path.Combine(folder, "dotnet")).FirstOrDefault(File.Exists) ?? "dotnet";
+        ?? Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, "dotnet")).FirstOrDefault(File.Exists) ?? "dotnet";
 
     public static string ModelFolder => Repository.File("models", "shapes-flux");
 
     public static string VideoModelFolder => Repository.File("models", "shapes-wan");
 
-    public static (int Code, string Out, string Error) Run(string folder, params string[] arguments) => RunWithPath(null, folder, arguments);
+    public static (int Code, string Out, string Error) Run(string folder, params string[] arguments) =>
+        RunWithPath(null, folder, arguments);
 
     /// <param name="path">PATH of the program, which decides what other programs it finds; null for that of the tests.</param>
     /// <param name="folder">Working directory.</param>
@@ -29,7 +31,8 @@ internal static class DiCacheProgram
 
     public static Process StartWithPath(string? path, string folder, params string[] arguments)
     {
-        // The test program's own folder holds the command line it was built with. Signals that whoever runs the tests ignores are not ignored by it.
+        // The test program's own folder holds the command line it was built with. Signals that whoever runs the tests ignores are not
+        // ignored by it.
         string[] program = [s_dotnet, "exec", Path.Combine(AppContext.BaseDirectory, "dicache.dll"), .. arguments];
         string[] command = OperatingSystem.IsLinux() ? ["/usr/bin/env", "--default-signal=HUP,INT,TERM", .. program] : program;
         ProcessStartInfo start = new(command[0], command[1..])
@@ -51,9 +54,11 @@ internal static class DiCacheProgram
     /// <param name="script">POSIX shell; "$@" is the command with its arguments.</param>
     /// <param name="environment">Variables set for it.</param>
     /// <param name="arguments">Arguments of the command.</param>
-    public static Process StartInShell(string folder, string script, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    public static Process StartInShell(
+        string folder, string script, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
-        ProcessStartInfo start = new("/bin/sh", ["-c", script, "sh", "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "dicache.dll"), .. arguments])
+        ProcessStartInfo start = new(
+            "/bin/sh", ["-c", script, "sh", "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "dicache.dll"), .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -68,7 +73,8 @@ internal static class DiCacheProgram
     }
 
     /// <summary>The same, until it ends.</summary>
-    public static (int Code, string Out, string Error) RunInShell(string folder, string script, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    public static (int Code, string Out, string Error) RunInShell(
+        string folder, string script, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         using Process process = StartInShell(folder, script, environment, arguments);
         return Finish(process);

@@ -10,7 +10,7 @@ public class GenerateCommandTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a green star", "-s", "2", "--steps", "12", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json");
+            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a green star", "-s", "2", "--steps", "12", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json", "-v");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output);
         Assert.Equal("output.png", json.GetProperty("output").GetString());
@@ -55,7 +55,7 @@ public class GenerateCommandTests
         { 2, "no meaning with --cache-mode none", ["--cache-mode", "none", "--cache-option", "threshold=1"] },
         { 2, "given twice", ["--cache-mode", "dicache", "--cache-option", "threshold=1", "--rel_l1_thresh", "2"] },
         { 2, "goes with no other cache option", ["--cache-mode", "dicache", "--cache-replay", "x.jsonl"] },
-        { 2, "probe-depth is 9", ["--cache-mode", "dicache", "--probe_depth", "9"] },
+        { 2, "probe depth of the cache is 9", ["--cache-mode", "dicache", "--probe_depth", "9"] },
         { 2, "must end in .png, .jpg, .jpeg, .webp, .bmp", ["-o", "a.tiff"] },
         { 2, "--nonsense", ["--nonsense"] },
         { 3, "there is no such file", ["--cache-replay", "missing.jsonl"] },

@@ -14,7 +14,7 @@ public class GenerateVideoTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right", "-o", "out.gif", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json");
+            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right", "-o", "out.gif", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json", "-v");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output), cache = json.GetProperty("cache");
         Assert.Equal((17, 16, 30), (json.GetProperty("frames").GetInt32(), json.GetProperty("fps").GetInt32(), json.GetProperty("steps").GetInt32()));
@@ -86,7 +86,7 @@ public class GenerateVideoTests
     public void Bad_settings_of_a_video_give_one_sentence_and_no_file(string sentence, string[] arguments) => Refused(DiCacheProgram.VideoModelFolder, sentence, arguments);
 
     [Theory]
-    [InlineData("not videos of 17 frames", "--video-frames", "17")]
+    [InlineData("--video-frames has no meaning", "--video-frames", "17")]
     [InlineData("--fps has no meaning", "--fps", "8")]
     [InlineData("sampled with euler", "--sampling-method", "unipc")]
     [InlineData("must end in .png", "-o", "a.mp4")]

@@ -102,7 +102,8 @@ public class LastResortTests
         using TemporaryFolder folder = new();
         (int code, string _, string error) = DiCacheProgram.RunInShell(folder.Path, "exec \"$@\" >/dev/full", s_nothing, arguments);
         Assert.Equal(3, code);
-        Assert.StartsWith("dicache: standard output cannot be written", Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "dicache: standard output cannot be written", Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -113,7 +114,8 @@ public class LastResortTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "/dev/full is Linux's");
         using TemporaryFolder folder = new();
-        (int code, string _, string error) = DiCacheProgram.RunInShell(folder.Path, script, s_nothing, [.. Generate("a.png"), "-q", "--json"]);
+        (int code, string _, string error) = DiCacheProgram.RunInShell(
+            folder.Path, script, s_nothing, [.. Generate("a.png"), "-q", "--json"]);
         Assert.Equal(3, code);
         Assert.Equal(lines, error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.Equal(64, ImageFile.Load(folder.File("a.png")).Width);
@@ -128,7 +130,8 @@ public class LastResortTests
         Assert.Contains("kernels", (await CommandRun.Async("bench")).Out, StringComparison.Ordinal);
     }
 
-    private static string[] Generate(string output) => ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-W", "64", "-H", "64", "--steps", "2", "-o", output];
+    private static string[] Generate(string output) =>
+        ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-W", "64", "-H", "64", "--steps", "2", "-o", output];
 
     private static Exception Make(string name) => name switch
     {

@@ -9,7 +9,10 @@ namespace DiCacheNative.Tests.Cli;
 public class OptionTests
 {
     private static readonly string[] s_badValues =
-        ["", " ", "four", "1,5", "1.000,5", "1_0", "0x10", "٣", "NaN", "Infinity", "-Infinity", "1e400", "99999999999999999999999999999999999999999999", "--", "1 2", "\u001b[31mred\n", new('a', 5000)];
+    [
+        "", " ", "four", "1,5", "1.000,5", "1_0", "0x10", "٣", "NaN", "Infinity", "-Infinity", "1e400",
+        "99999999999999999999999999999999999999999999", "--", "1 2", "\u001b[31mred\n", new('a', 5000),
+    ];
 
     public static TheoryData<string, string> Options()
     {
@@ -59,7 +62,8 @@ public class OptionTests
     public void Numbers_and_words_are_read_the_same_way_in_every_culture()
     {
         CultureInfo before = CultureInfo.CurrentCulture, german = (CultureInfo)CultureInfo.InvariantCulture.Clone();
-        (german.NumberFormat.NumberDecimalSeparator, german.NumberFormat.NumberGroupSeparator, german.NumberFormat.NegativeSign) = (",", ".", "~");
+        (german.NumberFormat.NumberDecimalSeparator, german.NumberFormat.NumberGroupSeparator) = (",", ".");
+        german.NumberFormat.NegativeSign = "~";
         try
         {
             CultureInfo.CurrentCulture = german;
@@ -68,7 +72,9 @@ public class OptionTests
             RootCommand root = new("") { number, word };
             ParseResult result = CommandLine.Parse(root, ["--number", "-1.5e0", "--word", "INTERVAL"]);
             Assert.Equal((-1.5, "interval"), (result.GetValue(number), result.GetValue(word)));
-            Assert.Equal("--number takes a number from -10 to 10, not \"1,5\" (decimals are written with a point)", Assert.Single(CommandLine.Parse(root, ["--number", "1,5"]).Errors).Message);
+            Assert.Equal(
+                "--number takes a number from -10 to 10, not \"1,5\" (decimals are written with a point)",
+                Assert.Single(CommandLine.Parse(root, ["--number", "1,5"]).Errors).Message);
         }
         finally
         {
@@ -81,7 +87,8 @@ public class OptionTests
     [InlineData("--guidance takes", "--guidance-scale", "3,5")]
     [InlineData("--rel_l1_thresh takes", "--cache-threshold", "0,2")]
     [InlineData("cache option threshold must be a number from 0 to 1000000, not \"high\"", "--cache-option", "threshold=high")]
-    [InlineData("\"5\" has no key and value (if it belongs to threshold: decimals are written with a point)", "--cache-option", "threshold=0,5")]
+    [InlineData(
+        "\"5\" has no key and value (if it belongs to threshold: decimals are written with a point)", "--cache-option", "threshold=0,5")]
     [InlineData("--backend takes auto, cpu, cuda or cuda-host, not \"gpu\"", "--backend", "gpu")]
     [InlineData("--threads takes a whole number from 0 to 1024, not \"1.5\"", "-t", "1.5")]
     [InlineData("Unrecognized command or argument 'maybe'", "-q=maybe")]
@@ -90,7 +97,8 @@ public class OptionTests
     [InlineData("no meaning with --cache-mode none", "--cache-mode", "none", "--probe_depth", "2")]
     public async Task A_wrong_value_is_told_in_one_line_with_code_2(string sentence, params string[] arguments)
     {
-        (int code, string output, string error) = await CommandRun.Async(["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-o", "unwritten.png", .. arguments]);
+        (int code, string output, string error) = await CommandRun.Async(
+            ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-o", "unwritten.png", .. arguments]);
         Assert.Equal((2, string.Empty), (code, output));
         Assert.Contains(sentence, error, StringComparison.Ordinal);
         Assert.StartsWith("dicache: ", Assert.Single(error.TrimEnd().Split('\n')), StringComparison.Ordinal);
@@ -108,8 +116,12 @@ public class OptionTests
         Assert.Null(result.GetValue<int?>("--steps"));
     }
 
-    private static bool IsName(string option) => option is "--model" or "--diffusion-model" or "--output" or "--cache-trace" or "--cache-replay" or "--cache-option";
+    private static bool IsName(string option) =>
+        option is "--model" or "--diffusion-model" or "--output" or "--cache-trace" or "--cache-replay" or "--cache-option";
 
     private static string[] Errors(string command, params string[] arguments) =>
-        [.. CommandLine.Parse(CommandRun.Root(), [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), .. arguments]).Errors.Where(e => e.SymbolResult is OptionResult { Implicit: false }).Select(e => e.Message)];
+    [
+        .. CommandLine.Parse(CommandRun.Root(), [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), .. arguments]).Errors
+            .Where(e => e.SymbolResult is OptionResult { Implicit: false }).Select(e => e.Message),
+    ];
 }

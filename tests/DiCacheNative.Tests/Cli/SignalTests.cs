@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace DiCacheNative.Tests.Cli;
 
-/// <summary>Ctrl-C, a request to end and a closed terminal. The program is started with these signals at their default, whoever runs the tests.</summary>
+/// <summary>
+/// Ctrl-C, a request to end and a closed terminal. The program is started with these signals at their default, whoever runs the tests.
+/// </summary>
 public class SignalTests
 {
     [Theory]
@@ -29,7 +31,8 @@ public class SignalTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "env --ignore-signal is that of GNU");
         using TemporaryFolder folder = new();
-        using Process process = DiCacheProgram.StartInShell(folder.Path, $"exec env --ignore-signal={signal} \"$@\"", new Dictionary<string, string>(), Generate(40));
+        using Process process = DiCacheProgram.StartInShell(
+            folder.Path, $"exec env --ignore-signal={signal} \"$@\"", new Dictionary<string, string>(), Generate(40));
         AwaitSteps(process);
         DiCacheProgram.Kill(signal, process.Id);
         (int code, string _, string error) = DiCacheProgram.Finish(process);
@@ -38,7 +41,7 @@ public class SignalTests
     }
 
     private static string[] Generate(int steps) =>
-        ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-W", "64", "-H", "64", "--steps", steps.ToString(System.Globalization.CultureInfo.InvariantCulture), "-o", "a.png"];
+        ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-W", "64", "-H", "64", "--steps", $"{steps}", "-v", "-o", "a.png"];
 
     private static void AwaitSteps(Process process)
     {

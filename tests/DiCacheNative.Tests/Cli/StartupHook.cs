@@ -1,7 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 
 /// <summary>
-/// Run by .NET inside the command line that a test starts with DOTNET_STARTUP_HOOKS: a thread of nobody's throws once the command line parses.
+/// Run by .NET inside the command line that a test starts with DOTNET_STARTUP_HOOKS: a thread of nobody's throws once the command line
+/// parses.
 /// </summary>
 [SuppressMessage("Design", "CA1050:Declare types in namespaces", Justification = "the name is .NET's")]
 internal static class StartupHook

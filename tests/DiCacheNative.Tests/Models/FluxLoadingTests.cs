@@ -1,4 +1,6 @@
+using DiCacheNative.Caching;
 using DiCacheNative.Cpu;
+using DiCacheNative.Models;
 using DiCacheNative.Models.Flux;
 using DiCacheNative.Tensors;
 using DiCacheNative.Weights;
@@ -9,6 +11,20 @@ public class FluxLoadingTests
 {
     private static readonly string s_folder = Repository.File("tests", "golden", "flux-tiny", "schnell");
     private static readonly string s_original = Path.Combine(s_folder, "flux1-schnell-tiny.safetensors");
+
+    [Fact]
+    public void The_plan_is_what_is_then_allocated()
+    {
+        SessionOptions options = new() { Branches = 2 };
+        FluxShape shape = TinyFlux.Shape(slots: 2);
+        DiCachePolicy policy = new(DiCacheOptions.Default);
+        MemoryPlan plan = FluxModel.Plan(TinyFlux.Config, shape, policy, options, DType.F32);
+        using CpuBackend backend = new();
+        using FluxModel model = FluxModel.Random(backend, TinyFlux.Config);
+        using FluxProgram program = model.CreateProgram(shape);
+        using DiTSession session = new(program, policy, options);
+        Assert.Equal((plan.Parameters, plan.ActivationBytes, plan.CacheBytes), (model.Parameters, program.ActivationBytes, session.CacheBytes));
+    }
 
     [Fact]
     public void Geometry_is_inferred_from_the_tensors_of_the_original_layout()

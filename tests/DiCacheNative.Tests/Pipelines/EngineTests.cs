@@ -61,13 +61,15 @@ public sealed class EngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Progress_names_every_step_and_its_decision()
+    public async Task Progress_names_every_phase_every_step_and_its_decision()
     {
         List<GenerationProgress> seen = [];
         GenerationResult result = await _engine.GenerateAsync(
             new GenerationRequest { Prompt = "a star", Steps = 8, Cache = CacheOptions.Interval(2) }, new Synchronous(seen), TestContext.Current.CancellationToken);
-        Assert.Equal(Enumerable.Range(1, 8), seen.Select(p => p.Step));
-        Assert.Equal(result.Cache.Skip, seen.Count(p => p.Decision == StepDecision.Skip));
+        GenerationPhase[] phases = [GenerationPhase.Text, .. Enumerable.Repeat(GenerationPhase.Denoise, 9), GenerationPhase.Decode];
+        Assert.Equal(phases, seen.Select(p => p.Phase));
+        Assert.Equal([0, .. Enumerable.Range(0, 9), 0], seen.Select(p => p.Step));
+        Assert.Equal(result.Cache.Skip, seen.Count(p => p.Step > 0 && p.Decision == StepDecision.Skip));
     }
 
     [Fact]
