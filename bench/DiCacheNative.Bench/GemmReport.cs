@@ -118,7 +118,8 @@ internal static class GemmReport
         {
             double peak = peaks[r.Threads].Median;
             Console.WriteLine(
-                $"{r.Case.Name,-42} {r.Engine,-12} {r.Threads,7} {r.Seconds.Median * 1e3,10:F3} {r.Rate,9:F1} {r.Rate / peak,8:P1} ({r.Case.Flops / r.Seconds.Least * 1e-9:F1})");
+                $"{r.Case.Name,-42} {r.Engine,-12} {r.Threads,7} {r.Seconds.Median * 1e3,10:F3} {r.Rate,9:F1} {r.Rate / peak,8:P1} "
+                    + $"({r.Case.Flops / r.Seconds.Least * 1e-9:F1})");
         }
     }
 

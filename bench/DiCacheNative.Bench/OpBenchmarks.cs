@@ -73,7 +73,8 @@ public class OpBenchmarks : IDisposable
                 new RateColumn("GB/s", "Bytes of the operands over the mean", (c, ns) => c.Bytes(DType.F32) / ns),
                 new RateColumn("GFLOP/s", "Operations over the mean", (c, ns) => c.Flops / ns),
                 new RateColumn(
-                    "% of peak", FormattableString.Invariant($"Of {gflops:F1} GFLOP/s and {bandwidth:F1} GB/s, measured before; small shapes stay in the caches and can pass it"),
+                    "% of peak", FormattableString.Invariant(
+                        $"Of {gflops:F1} GFLOP/s and {bandwidth:F1} GB/s, measured before; small shapes stay in the caches and can pass it"),
                     (c, ns) => 100 * Math.Max(c.Flops / gflops, c.Bytes(DType.F32) / bandwidth) / ns))
             .AddExporter(MarkdownExporter.GitHub, CsvExporter.Default, JsonExporter.Full)
             .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(NameWidth))

@@ -56,7 +56,8 @@ internal static class OpReport
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(
-                new { device = backend.Description, dtype = "f32", threads, rounds, statistic = "median", peak_gflops_per_s = peak.Median, copy_gb_per_s = bandwidth.Median, results = rows }, Indented));
+                new { device = backend.Description, dtype = "f32", threads, rounds, statistic = "median", peak_gflops_per_s = peak.Median,
+                    copy_gb_per_s = bandwidth.Median, results = rows }, Indented));
         }
         else
         {
@@ -64,7 +65,8 @@ internal static class OpReport
             Console.WriteLine($"{"case",-66} {"us",12} {"quartiles",25} {"GFLOP/s",9} {"GB/s",8} {"of floor",9}");
             foreach (var r in rows)
             {
-                Console.WriteLine($"{r.name,-66} {r.median_us,12:F2} {r.lower_quartile_us,12:F2} {r.upper_quartile_us,12:F2} {r.gflops_per_s,9:F1} {r.gb_per_s,8:F2} {r.percent_of_floor,8:F1}%{(r.percent_of_floor > 105 ? " (in the caches, or noise)" : "")}");
+                Console.WriteLine($"{r.name,-66} {r.median_us,12:F2} {r.lower_quartile_us,12:F2} {r.upper_quartile_us,12:F2} {r.gflops_per_s,9:F1} "
+                    + $"{r.gb_per_s,8:F2} {r.percent_of_floor,8:F1}%{(r.percent_of_floor > 105 ? " (in the caches, or noise)" : "")}");
             }
         }
 

@@ -53,7 +53,8 @@ const Unit* unit_named(const std::string& name) {
 }
 
 std::string stale(const std::string& name, size_t line) {
-  return name + "(" + std::to_string(line) + "): error: this text is not the one compiled into the host driver; build the host driver again, then the program that brings it along\n";
+  return name + "(" + std::to_string(line) + "): error: this text is not the one compiled into the host driver; build the host driver again, "
+         "then the program that brings it along\n";
 }
 
 nvrtcResult compile(Program& p) {

@@ -12,7 +12,8 @@ internal static class BenchCommand
 
     public static Command Create(Terminal terminal)
     {
-        Command command = new("bench", "Measures steps; every figure is a ratio or a median of one run.") { CreateModel(terminal), CreateProbe(terminal), CreateKernels(terminal) };
+        Command command = new("bench",
+            "Measures steps; every figure is a ratio or a median of one run.") { CreateModel(terminal), CreateProbe(terminal), CreateKernels(terminal) };
         CommandLine.ShowHelp(command);
         return command;
     }
@@ -42,7 +43,8 @@ internal static class BenchCommand
             }
 
             Option other = result.Given(model) ? model : preset;
-            if (new Option[] { blocks, frames, random, against, steps, threshold }.FirstOrDefault(o => result.Given(o) && (o == steps || o == threshold) == (other == preset)) is { } useless)
+            if (new Option[] { blocks, frames, random, against, steps, threshold }.FirstOrDefault(o => result.Given(o)
+                && (o == steps || o == threshold) == (other == preset)) is { } useless)
             {
                 throw new ArgumentException($"{useless.Name} has no meaning with {other.Name}");
             }
@@ -54,8 +56,11 @@ internal static class BenchCommand
 
             if (result.GetValue(model) is { } folder)
             {
-                using Engine engine = Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result), Precision = backends.Precision(result) });
-                DiCacheOptions options = result.GetValue(threshold) is { } value ? DiCacheOptions.Default with { Threshold = (float)value } : DiCacheOptions.Default;
+                using Engine engine =
+                    Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result),
+                    Precision = backends.Precision(result) });
+                DiCacheOptions options = result.GetValue(threshold) is { } value ? DiCacheOptions.Default with { Threshold = (float)value }
+                    : DiCacheOptions.Default;
                 PipelineTimes times = await Task.Run(
                     () => PipelineBenchmark.Run(engine, result.GetValue(steps)!.Value, options, RoundsOf(terminal, result, rounds, cancel)), cancel);
                 BenchReport.Print(terminal, result.GetValue(json), folder, engine.Backend, times);
@@ -64,7 +69,8 @@ internal static class BenchCommand
 
             ModelPreset shape = ModelPreset.Find(result.GetValue(preset)!, result.GetValue(blocks), result.GetValue(frames));
             using IBackend backend = backends.Create(result, terminal);
-            using IBackend? reference = result.GetValue(against) is { } precision ? backends.Create(result, terminal, BackendOptions.PrecisionOf(precision)) : null;
+            using IBackend? reference = result.GetValue(against) is { } precision ? backends.Create(result, terminal, BackendOptions.PrecisionOf(precision))
+                : null;
             ModelTimes measured = await Task.Run(() => ModelBenchmark.Run(backend, shape, RoundsOf(terminal, result, rounds, cancel), reference), cancel);
             BenchReport.Print(terminal, result.GetValue(json), shape, backend, measured);
             return CommandLine.Ok;
@@ -74,7 +80,8 @@ internal static class BenchCommand
 
     private static Command CreateProbe(Terminal terminal)
     {
-        (Command command, Option<string> preset, Option<int?> rounds, Option<bool> json) = Shaped("probe", "Times probe sums and blend of a skipped step in the forms unfused, fused and epilogue.");
+        (Command command, Option<string> preset, Option<int?> rounds, Option<bool> json) =
+            Shaped("probe", "Times probe sums and blend of a skipped step in the forms unfused, fused and epilogue.");
         BackendOptions backends = new(command);
         command.SetAction(async (result, cancel) =>
         {
@@ -90,7 +97,8 @@ internal static class BenchCommand
 
     private static Command CreateKernels(Terminal terminal)
     {
-        (Command command, Option<string> preset, Option<int?> rounds, Option<bool> json) = Shaped("kernels", "Times every operation at a model's shape, against the copy bandwidth and the multiply-add rate of the same run.");
+        (Command command, Option<string> preset, Option<int?> rounds, Option<bool> json) =
+            Shaped("kernels", "Times every operation at a model's shape, against the copy bandwidth and the multiply-add rate of the same run.");
         BackendOptions backends = new(command);
         command.SetAction(async (result, cancel) =>
         {
@@ -112,7 +120,8 @@ internal static class BenchCommand
         return (new Command(name, description) { preset, rounds, json }, preset, rounds, json);
     }
 
-    private static Option<int?> RoundCount() => Opt.Whole("--rounds", "measurements behind each median; default: as many as fit into a minute, 3 to 15", 1, 1000);
+    private static Option<int?> RoundCount() => Opt.Whole("--rounds", "measurements behind each median; default: as many as fit into a minute, 3 to 15", 1,
+        1000);
 
     private static Rounds RoundsOf(Terminal terminal, ParseResult result, Option<int?> rounds, CancellationToken cancel) =>
         new(result.GetValue(rounds), line => terminal.Error.WriteLine($"dicache: {line}"), cancel);

@@ -25,11 +25,14 @@ internal sealed class GenerateCommand
     private readonly Option<string> _model = Opt.Name("--model", ["-m"], "DIR|FILE", "pipeline folder, or a transformer file in one").AsRequired();
     private readonly Option<string> _diffusionModel = Opt.Name("--diffusion-model", "FILE", "transformer checkpoint to use instead of the folder's");
     private readonly Option<string> _prompt = Opt.Text("--prompt", ["-p"], "what the image or video shows").AsRequired();
-    private readonly Option<string> _negative = Opt.Text("--negative-prompt", ["-n"], "what it does not show (with --cfg-scale other than 1); default: the model's");
+    private readonly Option<string> _negative = Opt.Text("--negative-prompt", ["-n"],
+        "what it does not show (with --cfg-scale other than 1); default: the model's");
     private readonly Option<int?> _steps = Opt.Whole("--steps", ["--num-inference-steps"], "sampling steps; default: the model's, 30 for FLUX", 1, MostSteps);
     private readonly Option<string> _method = Opt.Choice("--sampling-method", "solver; default: the model's", [.. s_methods.Keys]);
-    private readonly Option<double?> _cfg = Opt.Number("--cfg-scale", ["--true-cfg-scale"], "classifier-free guidance; 1 for none; default: the model's, 1 for FLUX", -1000, 1000);
-    private readonly Option<double?> _guidance = Opt.Number("--guidance", ["--guidance-scale"], "distilled guidance (FLUX.1-dev); default: the model's, 3.5", 0, 1000);
+    private readonly Option<double?> _cfg = Opt.Number("--cfg-scale", ["--true-cfg-scale"],
+        "classifier-free guidance; 1 for none; default: the model's, 1 for FLUX", -1000, 1000);
+    private readonly Option<double?> _guidance = Opt.Number("--guidance", ["--guidance-scale"], "distilled guidance (FLUX.1-dev); default: the model's, 3.5",
+        0, 1000);
     private readonly Option<double?> _shift = Opt.Number("--flow-shift", [], "shift of the noise levels; default: the model's", 0.001, 999);
     private readonly Option<Int128?> _seed = Opt.Seed("--seed", ["-s"], "seed; -1 for a random one", DefaultSeed);
     private readonly Option<string> _rng = Opt.Choice("--rng", "noise of PyTorch's CPU generator, or of Philox", ["torch", "philox"], "torch");
@@ -56,7 +59,8 @@ internal sealed class GenerateCommand
         _terminal = terminal;
         foreach (Option option in new Option[]
                  {
-                     _model, _diffusionModel, _prompt, _negative, _steps, _method, _cfg, _guidance, _shift, _seed, _rng, _width, _height, _frames, _fps, _batch, _output,
+                     _model, _diffusionModel, _prompt, _negative, _steps, _method, _cfg, _guidance, _shift, _seed, _rng, _width, _height, _frames, _fps,
+                         _batch, _output,
                      _trace, _json, _quiet, _verbose,
                  })
         {

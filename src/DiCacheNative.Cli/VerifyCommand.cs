@@ -83,7 +83,8 @@ internal static class VerifyCommand
     {
         Comparison? worst = result.Worst;
         string decisions = result.DecisionsMatch ? "decisions equal" : "decisions differ at " + result.Decisions;
-        string error = worst is null ? "nothing to compare" : string.Create(CultureInfo.InvariantCulture, $"max error {worst.MaxAbs:0.0e+00} of gate {worst.Gate:0.0e+00} in {worst.Name}");
+        string error = worst is null ? "nothing to compare" : string.Create(CultureInfo.InvariantCulture,
+            $"max error {worst.MaxAbs:0.0e+00} of gate {worst.Gate:0.0e+00} in {worst.Name}");
         terminal.Write($"{(result.Passed ? "pass" : "FAIL")}  {result.Name}: {error}; {decisions}");
         foreach (string gap in all ? result.Gaps : result.Gaps.Take(3))
         {
@@ -97,7 +98,8 @@ internal static class VerifyCommand
 
         foreach (Comparison c in result.Comparisons.Where(c => all || !c.Passed))
         {
-            terminal.Write(string.Create(CultureInfo.InvariantCulture, $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));
+            terminal.Write(string.Create(CultureInfo.InvariantCulture,
+                $"      {(c.Passed ? "ok  " : "FAIL")} {c.Name}: {c.MaxAbs:0.00e+00} of {c.Gate:0.0e+00}"));
         }
     }
 }

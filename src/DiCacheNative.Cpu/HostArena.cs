@@ -56,5 +56,6 @@ internal sealed unsafe class HostArena : Arena
     }
 
     private static BackendException OutOfMemory(long bytes, string purpose, long available) => new(
-        $"not enough memory for {purpose}: {bytes:N0} bytes needed, {available:N0} available to this process; lower the resolution, the frame count or the batch size");
+        $"not enough memory for {purpose}: {bytes:N0} bytes needed, {available:N0} available to this process; lower the resolution, the frame count or the "
+            + $"batch size");
 }

@@ -76,7 +76,8 @@ public sealed record CudaDevice(int Index, string Name, int ComputeCapability, l
             driver.Check(driver.cuDeviceGetAttribute(&multiprocessors, CuDeviceAttribute.MultiprocessorCount, device), "asking a device what it is");
             driver.Check(driver.cuDeviceTotalMem(&memory, device), "asking a device for its memory");
             ReadOnlySpan<byte> text = new(name, NameBytes);
-            devices[i] = new CudaDevice(i, Encoding.UTF8.GetString(text[..Math.Max(0, text.IndexOf((byte)0))]), (10 * major) + minor, (long)memory, multiprocessors);
+            devices[i] = new CudaDevice(i, Encoding.UTF8.GetString(text[..Math.Max(0, text.IndexOf((byte)0))]), (10 * major) + minor, (long)memory,
+                multiprocessors);
         }
 
         return devices;

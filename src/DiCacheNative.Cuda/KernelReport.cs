@@ -42,7 +42,8 @@ public static partial class KernelReport
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
 
-        return [.. rows.OrderBy(r => r.File, StringComparer.Ordinal).ThenBy(r => r.Kernel, StringComparer.Ordinal).ThenBy(r => r.Architecture, StringComparer.Ordinal)];
+        return [.. rows.OrderBy(r => r.File, StringComparer.Ordinal).ThenBy(r => r.Kernel, StringComparer.Ordinal).ThenBy(r => r.Architecture,
+            StringComparer.Ordinal)];
     }
 
     /// <summary>The rows as a table: kernel, architecture, registers, static shared memory, spills.</summary>
@@ -54,7 +55,8 @@ public static partial class KernelReport
         {
             table.Append(
                 CultureInfo.InvariantCulture,
-                $"{r.Kernel,-36} {r.Architecture,-7} {$"{r.Registers} of {r.RegisterBudget}",14} {$"{r.SharedBytes} of {r.SharedBudget}",15} {r.SpillBytes,12}\n");
+                $"{r.Kernel,-36} {r.Architecture,-7} {$"{r.Registers} of {r.RegisterBudget}",14} {$"{r.SharedBytes} of {r.SharedBudget}",15} "
+                    + $"{r.SpillBytes,12}\n");
         }
 
         return table.ToString();
@@ -68,7 +70,8 @@ public static partial class KernelReport
         {
             int Value(string group) => m.Groups[group].Success ? int.Parse(m.Groups[group].ValueSpan, CultureInfo.InvariantCulture) : 0;
             rows.Add(new KernelResources(
-                source.File, m.Groups["kernel"].Value, architecture, Value("registers"), Value("shared"), Value("stores") + Value("loads"), source.RegisterBudget, source.SharedBudget));
+                source.File, m.Groups["kernel"].Value, architecture, Value("registers"), Value("shared"), Value("stores") + Value("loads"),
+                source.RegisterBudget, source.SharedBudget));
             found++;
         }
 

@@ -20,7 +20,8 @@ internal static class DenoisingLoop
     /// <exception cref="NonFiniteException">The latents are no longer finite.</exception>
     /// <exception cref="BackendException">A device error.</exception>
     public static void Run(
-        DiTSession session, ISampler sampler, float cfgScale, float[] latents, Action<StepSnapshot>? onStep, IProgress<GenerationProgress>? progress, CancellationToken cancel)
+        DiTSession session, ISampler sampler, float cfgScale, float[] latents, Action<StepSnapshot>? onStep, IProgress<GenerationProgress>? progress,
+        CancellationToken cancel)
     {
         long start = Stopwatch.GetTimestamp();
         bool guided = cfgScale != 1;
@@ -49,7 +50,8 @@ internal static class DenoisingLoop
 
         if (latents.Any(v => !float.IsFinite(v)))
         {
-            throw new NonFiniteException("the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
+            throw new NonFiniteException(
+                "the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
         }
     }
 }

@@ -77,7 +77,8 @@ public sealed class Engine : IDisposable, IAsyncDisposable
     /// <exception cref="BackendException">Not enough memory for the size, or a device error.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The engine was disposed, before or meanwhile.</exception>
-    public Task<GenerationResult> GenerateAsync(GenerationRequest request, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
+    public Task<GenerationResult> GenerateAsync(GenerationRequest request, IProgress<GenerationProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         RunningWork.Work work = _running.Enter(cancellationToken);

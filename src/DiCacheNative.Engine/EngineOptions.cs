@@ -21,8 +21,8 @@ public sealed record EngineOptions
     public VideoTiling VideoTiling { get; init; } = VideoTiling.Default;
 
     /// <summary>
-    /// How latents of an image are cut for decoding; null to decode images whole where memory allows it, and in tiles of <see cref="ImageTiling.Default"/> where it does
-    /// not, which the notes of the result tell.
+    /// How latents of an image are cut for decoding; null to decode images whole where memory allows it, and in tiles of <see cref="ImageTiling.Default"/>
+    /// where it does not, which the notes of the result tell.
     /// </summary>
     public ImageTiling? ImageTiling { get; init; }
 

@@ -39,7 +39,8 @@ public sealed class FluxPipeline : IPipeline
     private readonly RunningWork _running;
 
     private FluxPipeline(
-        FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled, (Tokenizer Tokenizer, ITextEncoder Encoder) states,
+        FluxModel transformer, FluxPipelineConfig config, (Tokenizer Tokenizer, ITextEncoder Encoder) pooled,
+        (Tokenizer Tokenizer, ITextEncoder Encoder) states,
         IVaeDecoder decoder, KnownWords? words, EngineOptions options)
     {
         Transformer = transformer;
@@ -88,7 +89,8 @@ public sealed class FluxPipeline : IPipeline
         try
         {
             string Onnx(string part) => Path.Combine(folder, part, "model.onnx");
-            Tokenizer pooledTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer")), statesTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer_2"));
+            Tokenizer pooledTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer")),
+                statesTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer_2"));
             OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx(PooledEncoder), threads, maskPadding: false));
             OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx(StatesEncoder), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));
@@ -128,7 +130,8 @@ public sealed class FluxPipeline : IPipeline
         if (pooled.PooledWidth != config.PooledDim || states.Width != config.JointDim)
         {
             throw new ModelFormatException(
-                $"the text encoders give {pooled.PooledWidth} pooled and {states.Width} state features, but the transformer takes {config.PooledDim} and {config.JointDim}");
+                $"the text encoders give {pooled.PooledWidth} pooled and {states.Width} state features, but the transformer takes {config.PooledDim} and "
+                    + $"{config.JointDim}");
         }
 
         return (pooled.Pooled, states.HiddenStates, states.Tokens);
@@ -167,7 +170,8 @@ public sealed class FluxPipeline : IPipeline
         (MemoryPlan plan, ImageTiling? tiling) = Plan(request, ids[0].States.Ids.Length);
         notes.AddIf(
             tiling is not null && _tiling is null,
-            $"the images are decoded in tiles of {tiling?.Tile * _config.TokenPixels / FluxPipelineConfig.Patch} pixels: the memory that is free does not suffice to decode them whole");
+            $"the images are decoded in tiles of {tiling?.Tile * _config.TokenPixels / FluxPipelineConfig.Patch} pixels: the memory that is free does not "
+                + $"suffice to decode them whole");
         _memory.Require(plan, Describe(request));
         (float[] Pooled, float[] States, int Tokens)[] prompts = [.. ids.Select(i => Encode(i, cancellationToken))];
         double textMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
@@ -210,7 +214,8 @@ public sealed class FluxPipeline : IPipeline
 
     /// <summary>Takes noise to latents; the memory of activations and cache is free again afterwards, for the decoder.</summary>
     private Sampled Sample(
-        GenerationRequest request, (float[] Pooled, float[] States, int Tokens)[] prompts, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
+        GenerationRequest request, (float[] Pooled, float[] States, int Tokens)[] prompts, IProgress<GenerationProgress>? progress,
+        CancellationToken cancellationToken)
     {
         FluxShape shape = Shape(request, prompts[0].Tokens);
         using FluxProgram program = Transformer.CreateProgram(shape);
@@ -235,13 +240,15 @@ public sealed class FluxPipeline : IPipeline
         new() { Branches = Branches(request), Samples = request.BatchCount, KeepTrace = request.KeepTrace, ProbeForm = request.ProbeForm };
 
     private static string Describe(GenerationRequest request) =>
-        request.BatchCount == 1 ? $"an image of {request.Width}x{request.Height} pixels" : $"{request.BatchCount} images of {request.Width}x{request.Height} pixels";
+        request.BatchCount == 1 ? $"an image of {request.Width}x{request.Height} pixels"
+            : $"{request.BatchCount} images of {request.Width}x{request.Height} pixels";
 
     private FluxShape Shape(GenerationRequest request, int textTokens)
     {
         int samples = request.BatchCount, batch = request.Cache.Scope == DecisionScope.Sample ? 1 : samples;
         return new FluxShape(
-            batch, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels, textTokens, Branches(request) * (samples / batch), request.Steps!.Value);
+            batch, request.Height / _config.TokenPixels, request.Width / _config.TokenPixels, textTokens, Branches(request) * (samples / batch),
+            request.Steps!.Value);
     }
 
     /// <summary>What a request takes, and the tiles it is decoded in: those of the options, or none where the whole fits, or else the default ones.</summary>
@@ -313,7 +320,8 @@ public sealed class FluxPipeline : IPipeline
         (int height, int width) = (gridHeight * patch, gridWidth * patch);
         bool whole = tiling is null && _decoder.Takes(batch, height, width);
         return _running.Run(
-            token => whole ? _decoder.Decode(planes, batch, height, width, token) : TiledImageDecoding.Decode(_decoder, tiling, planes, batch, height, width, token),
+            token => whole ? _decoder.Decode(planes, batch, height, width, token)
+                : TiledImageDecoding.Decode(_decoder, tiling, planes, batch, height, width, token),
             cancellationToken);
     }
 

@@ -27,7 +27,8 @@ internal sealed record FluxPipelineConfig(
         SchedulerConfig scheduler = SchedulerConfig.Read(schedule);
         if (scheduler.Method is not (null or SamplingMethod.Euler))
         {
-            throw new ModelFormatException(schedule, $"\"_class_name\" is {scheduler.ClassName}; FLUX is sampled with FlowMatchEulerDiscreteScheduler and no other");
+            throw new ModelFormatException(schedule,
+                $"\"_class_name\" is {scheduler.ClassName}; FLUX is sampled with FlowMatchEulerDiscreteScheduler and no other");
         }
 
         ModelJson vae = ModelJson.Read(path);

@@ -56,7 +56,8 @@ internal static class ForeignPipelines
 
         if (index.Raw("boundary_ratio") is var ratio && ratio != "null")
         {
-            return $"\"boundary_ratio\" is {ratio}: this is WAN 2.2, which changes to a second transformer at that noise level; this engine runs one transformer (WAN 2.1)";
+            return $"\"boundary_ratio\" is {ratio}: this is WAN 2.2, which changes to a second transformer at that noise level; this engine runs one "
+                + $"transformer (WAN 2.1)";
         }
 
         return index.Raw("expand_timesteps") is "null" or "false" ? null

@@ -61,7 +61,8 @@ internal sealed class GenerationNotes(Action<string>? log)
         int lost = ids.GivenCount - ids.TokenCount;
         if (lost > 0)
         {
-            string which = tokenizer.CutsAtStart ? $"the first {lost} were left out" : $"the last {lost} were left out, from \"{Shorten(LeftOut(prompt, tokenizer, ids))}\" on";
+            string which = tokenizer.CutsAtStart ? $"the first {lost} were left out"
+                : $"the last {lost} were left out, from \"{Shorten(LeftOut(prompt, tokenizer, ids))}\" on";
             Add($"the {what} has {ids.GivenCount} tokens, and {encoder} takes {ids.TokenCount}: {which}");
         }
     }
@@ -99,5 +100,6 @@ internal sealed class GenerationNotes(Action<string>? log)
     public void AddCache(CacheStats cache) => AddIf(
         cache.NeverEngaged,
         $"the cache never engaged: all {cache.Resume} probed calls were computed"
-        + (cache.NonFinite > 0 ? $", {cache.NonFinite} of them because their change was not finite" : "; raise the threshold, or compute every step without a cache"));
+        + (cache.NonFinite > 0 ? $", {cache.NonFinite} of them because their change was not finite"
+            : "; raise the threshold, or compute every step without a cache"));
 }

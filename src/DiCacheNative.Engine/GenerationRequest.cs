@@ -10,7 +10,8 @@ public sealed record GenerationRequest
     /// <summary>What the image or video shows.</summary>
     public required string Prompt { get; init; }
 
-    /// <summary>What it does not show; null for the model's own (often empty). Without guidance (<see cref="CfgScale"/> 1) it has no effect, which the notes tell.</summary>
+    /// <summary>What it does not show; null for the model's own (often empty). Without guidance (<see cref="CfgScale"/> 1) it has no effect, which the notes
+    /// tell.</summary>
     public string? NegativePrompt { get; init; }
 
     /// <summary>Width in pixels, a multiple of 16; 0 for the model's own.</summary>

@@ -31,8 +31,8 @@ public sealed class GenerationResult
     public ulong Seed => Request.Seed!.Value;
 
     /// <summary>
-    /// What the caller should know, one sentence each: a setting without effect, a prompt that was cut, a cache that never engaged. <see cref="EngineOptions.Log"/> got
-    /// the same sentences while the generation ran.
+    /// What the caller should know, one sentence each: a setting without effect, a prompt that was cut, a cache that never engaged.
+    /// <see cref="EngineOptions.Log"/> got the same sentences while the generation ran.
     /// </summary>
     public required IReadOnlyList<string> Notes { get; init; }
 

@@ -11,7 +11,8 @@ public interface IPipeline : IDisposable, IAsyncDisposable
     /// <summary>Which model it is.</summary>
     ModelFamily Family { get; }
 
-    /// <summary>What memory a request would take, told without taking any of it. <see cref="Generate"/> refuses a request that does not fit before its first step.</summary>
+    /// <summary>What memory a request would take, told without taking any of it. <see cref="Generate"/> refuses a request that does not fit before its first
+    /// step.</summary>
     /// <param name="request">The request.</param>
     /// <exception cref="ArgumentException">A setting lies outside its range, or the model does not have it.</exception>
     Models.MemoryPlan PlanMemory(GenerationRequest request);

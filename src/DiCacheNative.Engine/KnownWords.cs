@@ -4,8 +4,8 @@ using DiCacheNative.Models;
 namespace DiCacheNative;
 
 /// <summary>
-/// The words that a small model was trained on, from <c>known_words.json</c> in its folder: <c>{ "known_words": ["a", "red", ...] }</c>. Any model folder may have
-/// the file; a model without it knows words beyond counting.
+/// The words that a small model was trained on, from <c>known_words.json</c> in its folder: <c>{ "known_words": ["a", "red", ...] }</c>. Any model folder may
+/// have the file; a model without it knows words beyond counting.
 /// </summary>
 internal sealed partial class KnownWords
 {
@@ -39,8 +39,10 @@ internal sealed partial class KnownWords
             return null;
         }
 
-        string named = string.Join(", ", unknown.Take(MostNamed).Select(w => $"\"{GenerationNotes.Shorten(w)}\"")), more = unknown.Length > MostNamed ? $" and {unknown.Length - MostNamed} more" : string.Empty;
-        return $"this model was trained on {_words.Count} words and does not know {named}{more}: unknown words are ignored at best and turn the result into noise at worst ({File} lists what it knows)";
+        string named = string.Join(", ", unknown.Take(MostNamed).Select(w => $"\"{GenerationNotes.Shorten(w)}\"")), more = unknown.Length > MostNamed
+            ? $" and {unknown.Length - MostNamed} more" : string.Empty;
+        return $"this model was trained on {_words.Count} words and does not know {named}{more}: unknown words are ignored at best and turn the result into "
+            + $"noise at worst ({File} lists what it knows)";
     }
 
     [GeneratedRegex(@"[\p{L}\p{M}\p{N}]+")]

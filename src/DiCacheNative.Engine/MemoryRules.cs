@@ -37,7 +37,9 @@ internal sealed class MemoryRules(IBackend backend, Func<long>? freeHost)
     }
 
     private static BackendException Refusal(MemoryPlan plan, string what, string free) => new(
-        $"not enough memory for {what}: sampling takes {MemoryPlan.Text(plan.SamplingBytes)} (activations {MemoryPlan.Text(plan.ActivationBytes)}, cache {MemoryPlan.Text(plan.CacheBytes)}), "
-        + $"decoding after it about {MemoryPlan.Text(plan.DecodingBytes)} (decoder {MemoryPlan.Text(plan.DecoderBytes)}, result {MemoryPlan.Text(plan.ResultBytes)}), but {free}; "
+        $"not enough memory for {what}: sampling takes {MemoryPlan.Text(plan.SamplingBytes)} (activations {MemoryPlan.Text(plan.ActivationBytes)}, cache "
+            + $"{MemoryPlan.Text(plan.CacheBytes)}), "
+        + $"decoding after it about {MemoryPlan.Text(plan.DecodingBytes)} (decoder {MemoryPlan.Text(plan.DecoderBytes)}, result "
+            + $"{MemoryPlan.Text(plan.ResultBytes)}), but {free}; "
         + "ask for a smaller size, fewer frames or a smaller batch");
 }

@@ -21,7 +21,8 @@ internal sealed record PipelineFolder(string Path, string? Transformer, ModelFam
         if (Directory.Exists(path))
         {
             return IsPipeline(path) ? new(path, null, FamilyOf(path)) : throw new ModelFormatException(
-                $"{path} is no pipeline folder: it has neither {Index} (FLUX or WAN) nor {Sampling} and config.json (WAN) beside tokenizer, text_encoder and vae_decoder");
+                $"{path} is no pipeline folder: it has neither {Index} (FLUX or WAN) nor {Sampling} and config.json (WAN) beside tokenizer, text_encoder "
+                    + $"and vae_decoder");
         }
 
         if (!File.Exists(path))
@@ -29,7 +30,8 @@ internal sealed record PipelineFolder(string Path, string? Transformer, ModelFam
             throw new ModelFormatException($"there is no model at {path}: give a pipeline folder, such as models/shapes-flux");
         }
 
-        for (string? folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)); folder is not null; folder = System.IO.Path.GetDirectoryName(folder))
+        for (string? folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)); folder is not null; folder = System.IO.Path.GetDirectoryName(
+            folder))
         {
             if (IsPipeline(folder))
             {

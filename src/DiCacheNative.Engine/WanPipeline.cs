@@ -31,7 +31,8 @@ public sealed class WanPipeline : IPipeline
     private readonly Action<string>? _log;
     private readonly RunningWork _running;
 
-    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, KnownWords? words, EngineOptions options)
+    private WanPipeline(WanPipelineConfig config, WanModel transformer, Tokenizer tokenizer, ITextEncoder encoder, IVideoDecoder decoder, KnownWords? words,
+        EngineOptions options)
     {
         Transformer = transformer;
         (_config, _tokenizer, _encoder, _decoder, _words, _log, _tiling) = (config, tokenizer, encoder, decoder, words, options.Log, options.VideoTiling);
@@ -68,7 +69,9 @@ public sealed class WanPipeline : IPipeline
             transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer, options.Log);
             if (transformer.Config.HasImage)
             {
-                throw new ModelFormatException($"{options.DiffusionModel ?? config.Transformer} is an image-to-video model, which needs a first frame; this engine runs text-to-video models");
+                throw new ModelFormatException(
+                    $"{options.DiffusionModel ?? config.Transformer} is an image-to-video model, which needs a first frame; this engine runs text-to-video "
+                    + $"models");
             }
 
             RequireFit(transformer.Config, tokenizer, encoder, decoder);
@@ -88,7 +91,8 @@ public sealed class WanPipeline : IPipeline
         if (config.OutChannels != WanPipelineConfig.LatentChannels || decoder.LatentChannels is not (null or WanPipelineConfig.LatentChannels))
         {
             throw new ModelFormatException(
-                $"the transformer gives latents of {config.OutChannels} channels and the decoder takes {decoder.LatentChannels ?? config.OutChannels}, where WAN has {WanPipelineConfig.LatentChannels}");
+                $"the transformer gives latents of {config.OutChannels} channels and the decoder takes {decoder.LatentChannels ?? config.OutChannels}, "
+                    + $"where WAN has {WanPipelineConfig.LatentChannels}");
         }
 
         tokenizer.RequireRoom(encoder.SequenceLength ?? config.TextTokens);
@@ -102,7 +106,8 @@ public sealed class WanPipeline : IPipeline
     /// <summary>States of the prompt's tokens [L, text width], without those of padding: the transformer sees zeros there.</summary>
     /// <exception cref="ModelFormatException">The encoder does not fit the transformer.</exception>
     /// <exception cref="ObjectDisposedException">The pipeline was disposed.</exception>
-    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default) => _running.Run(token => Encode(Tokenize(prompt), token), cancellationToken);
+    public float[] EncodePrompt(string prompt, CancellationToken cancellationToken = default) =>
+        _running.Run(token => Encode(Tokenize(prompt), token), cancellationToken);
 
     private float[] Encode(TokenizedText ids, CancellationToken cancellationToken)
     {
@@ -111,7 +116,8 @@ public sealed class WanPipeline : IPipeline
         if (features.Width != config.TextDim || features.Tokens > config.TextTokens)
         {
             throw new ModelFormatException(
-                $"the text encoder gives {features.Tokens} states of {features.Width} features, but the transformer takes {config.TextTokens} of {config.TextDim}");
+                $"the text encoder gives {features.Tokens} states of {features.Width} features, but the transformer takes {config.TextTokens} of "
+                    + $"{config.TextDim}");
         }
 
         return features.HiddenStates[..(ids.TokenCount * features.Width)];
@@ -156,7 +162,8 @@ public sealed class WanPipeline : IPipeline
         LatentSize size = LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width);
         long start = Stopwatch.GetTimestamp();
         progress?.Report(GenerationProgress.Begin(GenerationPhase.Text));
-        string[] given = Branches(request) == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt!], prompts = [.. given.Select(PromptCleaning.Clean)];
+        string[] given = Branches(request) == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt!],
+            prompts = [.. given.Select(PromptCleaning.Clean)];
         TokenizedText[] ids = [.. prompts.Select(TokenizeClean)];
         for (int i = 0; i < ids.Length; i++)
         {
@@ -281,7 +288,8 @@ public sealed class WanPipeline : IPipeline
         RequestRules.Require(request.BatchCount == 1, $"videos are generated one at a time, not {request.BatchCount}");
         float cfg = request.CfgScale ?? _config.CfgScale;
         notes.AddIdleSettings(request, cfg);
-        notes.AddIf(request.Guidance is not null, "the distilled guidance has no effect: WAN models have none; their guidance is the classifier-free one (CFG)");
+        notes.AddIf(request.Guidance is not null,
+            "the distilled guidance has no effect: WAN models have none; their guidance is the classifier-free one (CFG)");
         GenerationRequest resolved = request with
         {
             NegativePrompt = cfg == 1 ? null : request.NegativePrompt ?? _config.NegativePrompt,
@@ -298,7 +306,8 @@ public sealed class WanPipeline : IPipeline
         RequestRules.Check(resolved, TokenPixels);
         RequestRules.RequireCountable(resolved.VideoFrames, resolved.Width, resolved.Height);
         RequestRules.Require(
-            resolved.VideoFrames is > 0 and <= RequestRules.MostFrames && resolved.VideoFrames % 4 == 1, $"the number of frames must be 4 n + 1, up to {RequestRules.MostFrames}, not {resolved.VideoFrames}");
+            resolved.VideoFrames is > 0 and <= RequestRules.MostFrames && resolved.VideoFrames % 4 == 1,
+            $"the number of frames must be 4 n + 1, up to {RequestRules.MostFrames}, not {resolved.VideoFrames}");
         return resolved;
     }
 }

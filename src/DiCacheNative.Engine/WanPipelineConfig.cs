@@ -79,7 +79,8 @@ internal sealed record WanPipelineConfig
         string prediction = json.String("prediction_type", "flow_prediction");
         WanPipelineConfig config = this with
         {
-            Scheduler = Scheduler with { Shift = json.Number("shift", Scheduler.Shift), TrainTimesteps = json.Integer("num_train_timesteps", Scheduler.TrainTimesteps) },
+            Scheduler = Scheduler with { Shift = json.Number("shift", Scheduler.Shift),
+                TrainTimesteps = json.Integer("num_train_timesteps", Scheduler.TrainTimesteps) },
             Steps = json.Integer("steps", Steps),
             CfgScale = (float)json.Number("guidance", CfgScale),
             NegativePrompt = json.String("negative_prompt", NegativePrompt),
@@ -98,8 +99,10 @@ internal sealed record WanPipelineConfig
         Require(prediction == "flow_prediction", $"the prediction_type is {prediction}; a WAN model has flow_prediction");
         config.Scheduler.CheckRanges(path);
         Require(config.Steps is >= 1 and <= RequestRules.MostSteps, $"\"steps\" must be between 1 and {RequestRules.MostSteps}, not {config.Steps}");
-        Require(Math.Abs(guidance) <= RequestRules.LargestGuidance, $"\"guidance\" must lie between -{RequestRules.LargestGuidance} and {RequestRules.LargestGuidance}, not {guidance}");
-        Require(video.Frames is >= 1 and <= RequestRules.MostFrames && video.Frames % 4 == 1, $"\"frames\" must be 4 n + 1, up to {RequestRules.MostFrames}, not {video.Frames}");
+        Require(Math.Abs(guidance) <= RequestRules.LargestGuidance,
+            $"\"guidance\" must lie between -{RequestRules.LargestGuidance} and {RequestRules.LargestGuidance}, not {guidance}");
+        Require(video.Frames is >= 1 and <= RequestRules.MostFrames && video.Frames % 4 == 1,
+            $"\"frames\" must be 4 n + 1, up to {RequestRules.MostFrames}, not {video.Frames}");
         Require(IsSide(video.Height), $"\"height\" must be a multiple of 16 up to {RequestRules.LargestSide}, not {video.Height}");
         Require(IsSide(video.Width), $"\"width\" must be a multiple of 16 up to {RequestRules.LargestSide}, not {video.Width}");
         Require(config.Fps is > 0 and <= MostFps, $"\"fps\" must be above 0 and at most {MostFps}, not {config.Fps}");
@@ -136,7 +139,8 @@ internal sealed record WanPipelineConfig
         IReadOnlyList<double> mean = vae.Numbers("latents_mean", []), std = vae.Numbers("latents_std", []);
         if (mean.Count != LatentChannels || std.Count != LatentChannels)
         {
-            throw new ModelFormatException(path, $"latents_mean and latents_std must have {LatentChannels} numbers each, or onnx_includes_scaling must be true");
+            throw new ModelFormatException(path,
+                $"latents_mean and latents_std must have {LatentChannels} numbers each, or onnx_includes_scaling must be true");
         }
 
         bool possible = mean.All(m => Math.Abs(m) < 1e6) && std.All(s => s is > 1e-6 and < 1e6);

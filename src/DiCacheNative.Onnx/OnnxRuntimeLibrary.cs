@@ -79,5 +79,6 @@ public static partial class OnnxRuntimeLibrary
 
     private static string Describe(Exception e) => e is BackendException
         ? e.Message
-        : $"ONNX Runtime's native library could not be used ({e.Message}); the package Microsoft.ML.OnnxRuntime brings it for this platform: restore and build again";
+        : $"ONNX Runtime's native library could not be used ({e.Message}); the package Microsoft.ML.OnnxRuntime brings it for this platform: restore and "
+            + $"build again";
 }

@@ -71,7 +71,8 @@ public sealed class OnnxVideoDecoder : IVideoDecoder
         if (empty || channels == 0 || channels * size.Positions != latent.Length || channels != (LatentChannels ?? channels))
         {
             string wanted = LatentChannels?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "C";
-            throw new ShapeException($"a latent of {latent.Length:N0} values is not [{wanted}, {size.Frames}, {size.Height}, {size.Width}], which {_session.Path} takes");
+            throw new ShapeException(
+                $"a latent of {latent.Length:N0} values is not [{wanted}, {size.Frames}, {size.Height}, {size.Width}], which {_session.Path} takes");
         }
 
         LatentSize video = new((TimeScale * (size.Frames - 1)) + 1, SpaceScale * size.Height, SpaceScale * size.Width);

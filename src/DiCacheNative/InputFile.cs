@@ -90,7 +90,8 @@ internal static class InputFile
                 int count = RandomAccess.Read(handle, destination, position);
                 if (count == 0)
                 {
-                    throw new ModelFormatException(path, $"the file ended at byte {position} while it was read: it was cut short or replaced meanwhile; copy or download it again");
+                    throw new ModelFormatException(path,
+                        $"the file ended at byte {position} while it was read: it was cut short or replaced meanwhile; copy or download it again");
                 }
 
                 destination = destination[count..];

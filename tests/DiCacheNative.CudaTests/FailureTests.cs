@@ -22,7 +22,8 @@ public sealed unsafe class FailureTests(ITestOutputHelper output)
         Assert.Equal((null, 0, ""), (clean.Error, clean.ReleaseFailures.Count, library.Live()));
         output.WriteLine($"{calls} calls");
         Assert.True(library.Calls("cuGraphInstantiate") > 0); // counted without its suffix
-        Assert.All(Entries<Driver>().Concat(Entries<CublasLt>()).Except(["cuGetErrorName", "cuGraphInstantiateWithFlags"]), e => Assert.True(library.Calls(e) > 0, $"{e} is never called"));
+        Assert.All(Entries<Driver>().Concat(Entries<CublasLt>()).Except(["cuGetErrorName", "cuGraphInstantiateWithFlags"]), e =>
+            Assert.True(library.Calls(e) > 0, $"{e} is never called"));
 
         for (int n = 1; n <= calls; n++)
         {

@@ -71,7 +71,8 @@ internal static class HostBackends
     /// <summary>A backend of the test's own.</summary>
     public static CudaBackend Create(string name, CudaPrecision precision, Action<CudaException>? onReleaseFailure = null)
     {
-        CudaBackendOptions options = new() { Libraries = Libraries(name), Precision = precision, KernelCacheFolder = CacheFolder, OnReleaseFailure = onReleaseFailure };
+        CudaBackendOptions options =
+            new() { Libraries = Libraries(name), Precision = precision, KernelCacheFolder = CacheFolder, OnReleaseFailure = onReleaseFailure };
         Assert.True(CudaBackend.TryCreate(options, out CudaBackend? backend, out string reason), reason);
         return backend!;
     }

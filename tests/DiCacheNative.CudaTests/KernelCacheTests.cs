@@ -81,7 +81,8 @@ public sealed class KernelCacheTests : IDisposable
         KernelCompiler compiler = new(Natives.RequireNvrtc().Nvrtc!);
         KernelCache cache = new(compiler, _folder, "test"), other = new(compiler, _folder, "other");
 
-        string?[] paths = [cache.PathOf(Source, "sm_80"), cache.PathOf(Source, "sm_90"), other.PathOf(Source, "sm_80"), cache.PathOf(KernelSource.All[0], "sm_80")];
+        string?[] paths = [cache.PathOf(Source, "sm_80"), cache.PathOf(Source, "sm_90"), other.PathOf(Source, "sm_80"),
+            cache.PathOf(KernelSource.All[0], "sm_80")];
 
         Assert.Equal(paths.Length, paths.Distinct().Count());
     }

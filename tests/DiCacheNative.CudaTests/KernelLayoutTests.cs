@@ -17,7 +17,8 @@ public sealed partial class KernelLayoutTests
     {
         KernelCompiler compiler = new(Natives.RequireNvrtc().Nvrtc!);
         Dictionary<string, Type> structs = typeof(LayerNormModulateArgs).Assembly.GetTypes()
-            .Where(t => t.IsValueType && t.Namespace == typeof(LayerNormModulateArgs).Namespace && (t.Name.EndsWith("Args", StringComparison.Ordinal) || t.Name is "Rows" or "Vector"))
+            .Where(t => t.IsValueType && t.Namespace == typeof(LayerNormModulateArgs).Namespace
+                && (t.Name.EndsWith("Args", StringComparison.Ordinal) || t.Name is "Rows" or "Vector"))
             .ToDictionary(t => t.Name);
         StringBuilder text = new(string.Concat(KernelSource.Headers.Select(h => $"#include \"{h.File}\"\n")));
         List<string> compared = [];
@@ -63,7 +64,8 @@ public sealed partial class KernelLayoutTests
         string header = KernelSource.Headers.Single(h => h.File == "attention_tiles.cuh").Text;
 
         AttentionTile[] native = [.. Tile().Matches(header).Select(m => new AttentionTile(
-            int.Parse(m.Groups[1].ValueSpan), int.Parse(m.Groups[2].ValueSpan), int.Parse(m.Groups[3].ValueSpan), int.Parse(m.Groups[4].ValueSpan), m.Groups[5].Value == "true"))];
+            int.Parse(m.Groups[1].ValueSpan), int.Parse(m.Groups[2].ValueSpan), int.Parse(m.Groups[3].ValueSpan), int.Parse(m.Groups[4].ValueSpan),
+            m.Groups[5].Value == "true"))];
 
         Assert.Equal(AttentionTile.All, native);
         Assert.Contains($"kSingleQueries = {AttentionTile.SingleQueries};", header, StringComparison.Ordinal);

@@ -23,7 +23,8 @@ public sealed class LibraryTests
     [Fact]
     public void A_library_that_lacks_entry_points_is_named_with_them()
     {
-        CudaLibraries wrong = CudaLibraries.Host(typeof(object).Assembly.Location is { } core ? Path.Combine(Path.GetDirectoryName(core)!, OperatingSystem.IsWindows() ? "clrjit.dll" : "libclrjit.so") : "");
+        CudaLibraries wrong = CudaLibraries.Host(typeof(object).Assembly.Location is { } core
+            ? Path.Combine(Path.GetDirectoryName(core)!, OperatingSystem.IsWindows() ? "clrjit.dll" : "libclrjit.so") : "");
 
         Assert.False(wrong.Complete);
         Assert.Contains(wrong.Missing, m => m.Contains("cuInit", StringComparison.Ordinal));

@@ -59,7 +59,8 @@ public sealed class NonFiniteTests
         CudaBackend backend = HostBackends.Get(HostBackends.Normal, precision);
         using CaseSetup s = new(backend);
         const int rows = 150;
-        Tensor q = s.Input(1, rows, 2 * width).Tensor, k = s.Input(1, rows, 2 * width).Tensor, v = s.Input(1, rows, 2 * width).Tensor, o = s.Output(1, rows, 2 * width).Tensor;
+        Tensor q = s.Input(1, rows, 2 * width).Tensor, k = s.Input(1, rows, 2 * width).Tensor, v = s.Input(1, rows, 2 * width).Tensor,
+            o = s.Output(1, rows, 2 * width).Tensor;
         Set(backend, q, (3 * 2 * width) + 5, float.NaN);
         Set(backend, v, (140 * 2 * width) + width, float.NaN);
 

@@ -126,7 +126,8 @@ public sealed class ThreadTests : IDisposable
                 HunyuanProgram ofHunyuan = null!;
                 on("load", () => hunyuan = Made(HunyuanModel.Load(backend, Repository.File("tests", "golden", "hunyuan-tiny", "original"))));
                 on("program", () => program = ofHunyuan = Made(hunyuan.CreateProgram(new HunyuanShape(new LatentSize(2, 6, 4), 8, MaxSteps: Steps))));
-                on("conditions", () => ofHunyuan.SetConditions(0, new HunyuanConditions { Text = TinyFlux.Noise(1, 8 * 40), ValidTokens = 5, Pooled = TinyFlux.Noise(2, 24) }));
+                on("conditions", () => ofHunyuan.SetConditions(0,
+                    new HunyuanConditions { Text = TinyFlux.Noise(1, 8 * 40), ValidTokens = 5, Pooled = TinyFlux.Noise(2, 24) }));
                 break;
         }
 

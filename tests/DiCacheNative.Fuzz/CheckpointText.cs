@@ -61,7 +61,8 @@ internal sealed class CheckpointText
                     break;
                 case 9:
                     // Numbers in names count blocks.
-                    entry.Name = string.Concat(entry.Name.Select(c => char.IsAsciiDigit(c) ? Long(random).ToString(CultureInfo.InvariantCulture) : c.ToString()));
+                    entry.Name = string.Concat(entry.Name.Select(c => char.IsAsciiDigit(c) ? Long(random).ToString(CultureInfo.InvariantCulture)
+                        : c.ToString()));
                     break;
                 case 10:
                     Add(random.Next(2) == 0 ? entry.Name + ".extra" : "scaled_fp8", "F32", 32, random.Next(2) == 0 ? [] : [random.Next(3)]);

@@ -10,26 +10,31 @@ internal static class Mutation
     // What a JSON library does not write: put in place of marks after it has written the rest.
     private static readonly string[] s_raw =
     [
-        "\"\\ud800\"", "\"a\\udc00b\"", "\"\\u0000\"", "1e999", "-1e999", "-0", "1.0", "1E2", "0.5e-400", "01", "NaN", "Infinity", "'a'", "", "{\"\\ud800\":1}", "[[[[[[[[[[]]]]]]]]]]",
-        "{\"a\":1,\"a\":2}", "null", "true", "tru", "123456789012345678901234567890", "9223372036854775808", "18446744073709551616", "2147483648", "-2147483649", "/**/1", "[1,]",
+        "\"\\ud800\"", "\"a\\udc00b\"", "\"\\u0000\"", "1e999", "-1e999", "-0", "1.0", "1E2", "0.5e-400", "01", "NaN", "Infinity", "'a'", "",
+            "{\"\\ud800\":1}", "[[[[[[[[[[]]]]]]]]]]",
+        "{\"a\":1,\"a\":2}", "null", "true", "tru", "123456789012345678901234567890", "9223372036854775808", "18446744073709551616", "2147483648",
+        "-2147483649", "/**/1", "[1,]",
     ];
 
     private static readonly double[] s_numbers =
     [
-        -1, 0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 32, 64, 100, 127, 128, 255, 256, 257, 1000, 4095, 4096, 4097, 16384, 65535, 65536, 65537, 1 << 20, 1 << 24, 1 << 30, int.MaxValue - 1,
+        -1, 0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 32, 64, 100, 127, 128, 255, 256, 257, 1000, 4095, 4096, 4097, 16384, 65535, 65536, 65537, 1 << 20, 1 << 24,
+            1 << 30, int.MaxValue - 1,
         int.MaxValue, int.MinValue, 4294967295, 4294967296, 9007199254740992, 9.2e18, 1e30, 1e300, 1.7e308, -1e308, 0.5, 1.5, 1e-6, 1e-300, -0.25, 3.14159,
     ];
 
     private static readonly string[] s_strings =
     [
-        "", "a", " ", "\n", "none", "null", "true", "1", "\uFEFF", "\u00e4\u4e16\U0001F600", "../../etc/passwd", "/dev/zero", "x.safetensors", "%s%n", "\u001b[31m",
+        "", "a", " ", "\n", "none", "null", "true", "1", "\uFEFF", "\u00e4\u4e16\U0001F600", "../../etc/passwd", "/dev/zero", "x.safetensors", "%s%n",
+            "\u001b[31m",
     ];
 
     /// <summary>A number of the kind that breaks things.</summary>
     public static double Number(Random random) => random.Next(3) == 0 ? random.Next(-3, 70) : s_numbers[random.Next(s_numbers.Length)];
 
     /// <summary>A text of the kind that breaks things.</summary>
-    public static string Text(Random random) => random.Next(40) == 0 ? new string((char)random.Next('a', 'z'), random.Next(1, 20_000)) : s_strings[random.Next(s_strings.Length)];
+    public static string Text(Random random) => random.Next(40) == 0 ? new string((char)random.Next('a', 'z'), random.Next(1, 20_000))
+        : s_strings[random.Next(s_strings.Length)];
 
     /// <summary>A valid JSON text with a few values, names and places changed; now and then damaged in its bytes.</summary>
     public static byte[] Json(Random random, string template)
@@ -178,7 +183,8 @@ internal static class Mutation
                 return old is null ? new JsonObject() : new JsonArray(old.DeepClone(), old.DeepClone());
             case 6:
                 (JsonNode parent, object key) = slots[random.Next(slots.Count)];
-                return (parent is JsonObject o ? o[key as string ?? ""] : key is int i && i < ((JsonArray)parent).Count ? ((JsonArray)parent)[i] : null)?.DeepClone();
+                return (parent is JsonObject o ? o[key as string ?? ""] : key is int i && i < ((JsonArray)parent).Count ? ((JsonArray)parent)[i]
+                    : null)?.DeepClone();
             default:
                 double number = Number(random);
                 return old?.GetValueKind() == JsonValueKind.String && random.Next(2) == 0 ? Text(random)

@@ -10,7 +10,8 @@ internal static class Program
 {
     private static readonly Target[] s_targets =
     [
-        new SafetensorsTarget(), new ShardsTarget(), new ConfigTarget(), new PipelineTarget(), new TokenizerTarget(), new ClipTarget(), new TraceTarget(), new PictureTarget(),
+        new SafetensorsTarget(), new ShardsTarget(), new ConfigTarget(), new PipelineTarget(), new TokenizerTarget(), new ClipTarget(), new TraceTarget(),
+            new PictureTarget(),
         new ModelTarget(), new GraphTarget(), new FolderTarget(), .. FaultTarget.All,
     ];
 

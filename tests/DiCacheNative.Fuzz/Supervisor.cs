@@ -87,7 +87,8 @@ internal sealed class Supervisor(Options options)
             start.ArgumentList.Add(typeof(Supervisor).Assembly.Location);
         }
 
-        foreach (string argument in new[] { "--target", target.Name, "--seed", $"{options.Seed}", "--worker", string.Create(CultureInfo.InvariantCulture, $"{first}:{end}:{progress}") })
+        foreach (string argument in new[] { "--target", target.Name, "--seed", $"{options.Seed}", "--worker",
+            string.Create(CultureInfo.InvariantCulture, $"{first}:{end}:{progress}") })
         {
             start.ArgumentList.Add(argument);
         }
@@ -143,7 +144,8 @@ internal sealed class Supervisor(Options options)
         long running = BitConverter.ToInt64(File.ReadAllBytes(progress));
         if (running < first)
         {
-            Failed(target, first, Worker.Crash, $"the process ended with {process.ExitCode} before this case, which was to be its first; cases {first} to {end} were not run");
+            Failed(target, first, Worker.Crash,
+                $"the process ended with {process.ExitCode} before this case, which was to be its first; cases {first} to {end} were not run");
             return (end, false);
         }
 
@@ -177,7 +179,8 @@ internal sealed class Supervisor(Options options)
             _failures.Add(text);
             Directory.CreateDirectory(options.Out);
             string repeat = $"dotnet run --project tests/DiCacheNative.Fuzz -c Release -- --target {target.Name} --seed {options.Seed} --case {number}";
-            File.WriteAllText(Path.Combine(options.Out, $"{target.Name}-{options.Seed}-{number}.txt"), $"{text.Replace(" | ", "\n", StringComparison.Ordinal)}\n\n{repeat}\n");
+            File.WriteAllText(Path.Combine(options.Out, $"{target.Name}-{options.Seed}-{number}.txt"),
+                $"{text.Replace(" | ", "\n", StringComparison.Ordinal)}\n\n{repeat}\n");
             Console.WriteLine(text.Length > 600 ? text[..600] + "…" : text);
         }
     }
@@ -199,7 +202,8 @@ internal sealed class Supervisor(Options options)
             Console.WriteLine(string.Join("  ", row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
         }
 
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_failures.Count} failures, seed {options.Seed}, {time.TotalSeconds:0} s{(_failures.Count > 0 ? $"; reproducers are in {options.Out}" : "")}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{_failures.Count} failures, seed {options.Seed}, {time.TotalSeconds:0} s{(_failures.Count > 0 ? $"; reproducers are in {options.Out}" : "")}"));
 
         static string Shown(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
     }

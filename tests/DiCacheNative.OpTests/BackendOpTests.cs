@@ -78,7 +78,8 @@ public abstract class BackendOpTests
         freed.Dispose();
         freed.Dispose();
         Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(() => backend.Upload(new float[8], x)).ObjectName);
-        Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(() => backend.Download(x.Reshape(1, 2, 4).SliceRows(1, 1), new float[4])).ObjectName);
+        Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(() =>
+            backend.Download(x.Reshape(1, 2, 4).SliceRows(1, 1), new float[4])).ObjectName);
         Assert.Equal(nameof(Arena), Assert.Throws<ObjectDisposedException>(plan.Run).ObjectName);
         Assert.Throws<ObjectDisposedException>(() => freed.Allocate(DType.F32, 1, 1, 8));
     }

@@ -139,7 +139,8 @@ public sealed class CpuBackendTests
             exact.Download(expected.Tensor, wanted);
             for (int i = 0; i < wanted.Length; i++)
             {
-                Assert.True(MathF.Abs(values[i] - wanted[i]) <= 2e-5f * (1 + MathF.Abs(wanted[i])), $"{rows} x {cols} x {inner}, element {i}: {values[i]} instead of {wanted[i]}");
+                Assert.True(MathF.Abs(values[i] - wanted[i]) <= 2e-5f * (1 + MathF.Abs(wanted[i])),
+                    $"{rows} x {cols} x {inner}, element {i}: {values[i]} instead of {wanted[i]}");
             }
         }
     }
@@ -247,7 +248,8 @@ public sealed class CpuBackendTests
         fixed (float* matrix = values, vector = bias)
         {
             int n = bias.Length, k = values.Length / n;
-            return backend.CreateLinear(new LinearSource("w", [new HostTensor("w", (nint)matrix, DType.F32, [n, k])], [new HostTensor("b", (nint)vector, DType.F32, [n])]));
+            return backend.CreateLinear(new LinearSource("w", [new HostTensor("w", (nint)matrix, DType.F32, [n, k])],
+                [new HostTensor("b", (nint)vector, DType.F32, [n])]));
         }
     }
 

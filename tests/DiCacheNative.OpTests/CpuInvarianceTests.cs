@@ -62,7 +62,8 @@ public sealed class CpuInvarianceTests
         Modulation modulation = new(shift.Tensor, scale.Tensor);
         ProbeInputs probe = new(default, maps[2], maps[3], maps[4], maps[5], maps[6]);
         backend.GatedResidual(
-            maps[0], maps[1], gate.Tensor, into.Tensor, new ResidualExtras(new NextNorm(modulation, norm.Tensor), probe, sums.Tensor, maps[3], residual.Tensor));
+            maps[0], maps[1], gate.Tensor, into.Tensor, new ResidualExtras(new NextNorm(modulation, norm.Tensor), probe, sums.Tensor, maps[3],
+                residual.Tensor));
 
         TestTensor into2 = s.Output(batch, rows, cols), norm2 = s.Output(batch, rows, cols), residual2 = s.Output(batch, rows, cols), sums2 = s.Output(1, 1, 6);
         backend.GatedResidual(maps[0], maps[1], gate.Tensor, into2.Tensor);

@@ -53,7 +53,8 @@ internal static class BenchReport
             Write(terminal, $"{t.TimesAsFast:0.00} times as fast as that (median of the ratios of {t.Rounds} rounds)");
         }
 
-        Write(terminal, $"{ModelBenchmark.ScheduleFull} full + {ModelBenchmark.ScheduleResume} resumed + {ModelBenchmark.ScheduleSkip} skipped: {Efficiency(t.MeasuredSpeedUp, t.IdealSpeedUp)}");
+        string schedule = $"{ModelBenchmark.ScheduleFull} full + {ModelBenchmark.ScheduleResume} resumed + {ModelBenchmark.ScheduleSkip} skipped";
+        Write(terminal, $"{schedule}: {Efficiency(t.MeasuredSpeedUp, t.IdealSpeedUp)}");
         Write(terminal, $"{t.Rounds} rounds after {t.Discarded} that are not counted");
     }
 
@@ -81,8 +82,9 @@ internal static class BenchReport
         }
 
         Write(terminal, $"{folder}; {backend.Description}");
-        Write(terminal, $"denoising {t.UncachedMs.Median:0.0} ms without cache, {t.CachedMs.Median:0.0} ms with DiCache ({t.Full} full, {t.Resume} resumed, {t.Skip} skipped)");
-        Write(terminal, $"{Efficiency(t.MeasuredSpeedUp, t.IdealSpeedUp)}; quartiles of the speed-up {t.SpeedUps.LowerQuartile:0.00} and {t.SpeedUps.UpperQuartile:0.00}");
+        string schedule = $"({t.Full} full, {t.Resume} resumed, {t.Skip} skipped)", efficiency = Efficiency(t.MeasuredSpeedUp, t.IdealSpeedUp);
+        Write(terminal, $"denoising {t.UncachedMs.Median:0.0} ms without cache, {t.CachedMs.Median:0.0} ms with DiCache {schedule}");
+        Write(terminal, $"{efficiency}; quartiles of the speed-up {t.SpeedUps.LowerQuartile:0.00} and {t.SpeedUps.UpperQuartile:0.00}");
         Write(terminal, $"{t.Rounds} pairs after {t.Discarded} that are not counted");
     }
 
@@ -118,14 +120,18 @@ internal static class BenchReport
         }
 
         Write(terminal, $"{preset.Name}: {preset.Tokens} tokens of width {preset.Width}, {r.MapBytes / 1e6:0.0} MB each map; {backend.Description}");
-        Write(terminal, $"{r.Limits}; a block {r.BlockMs:0.0} ms (from the rate of a measured block of 1536 tokens); numbers {(r.Equal ? "equal in all forms" : "DIFFER")}");
-        Write(terminal, $"{"form",-10} {"launches",8} {"MB",9} {"median us",11} {"min",10} {"quartiles",21} {"% of limit",10} {"% of block",10} {"% of step",10}");
+        string numbers = r.Equal ? "equal in all forms" : "DIFFER";
+        Write(terminal, $"{r.Limits}; a block {r.BlockMs:0.0} ms (from the rate of a measured block of 1536 tokens); numbers {numbers}");
+        Write(terminal, $"{"form",-10} {"launches",8} {"MB",9} {SpreadHead} {"% of limit",10} {"% of block",10} {"% of step",10}");
         foreach (ProbeRow row in r.Rows)
         {
-            Write(terminal, $"{row.Form,-10} {row.Launches,8} {row.Bytes / 1e6,9:0.0} {row.Us.Median,11:0.0} {row.Us.Least,10:0.0} {row.Us.LowerQuartile,10:0.0} {row.Us.UpperQuartile,10:0.0} {Percent(row.ShareOfLimit, row.IsNoise)} {100 * row.ShareOfBlock,10:0.000} {100 * row.ShareOfStep,10:0.0000}");
+            string limit = Percent(row.ShareOfLimit, row.IsNoise),
+                what = string.Create(CultureInfo.InvariantCulture, $"{row.Launches,8} {row.Bytes / 1e6,9:0.0}");
+            Write(terminal, $"{row.Form,-10} {what} {Spread(row.Us)} {limit} {100 * row.ShareOfBlock,10:0.000} {100 * row.ShareOfStep,10:0.0000}");
         }
 
-        Write(terminal, $"fused is {r.Rows[0].Us.Median / r.Rows[1].Us.Median:0.0}x faster than unfused; {r.Rounds} rounds after {r.Discarded} that are not counted");
+        double faster = r.Rows[0].Us.Median / r.Rows[1].Us.Median;
+        Write(terminal, $"fused is {faster:0.0}x faster than unfused; {r.Rounds} rounds after {r.Discarded} that are not counted");
         if (r.Rows.Any(row => row.IsNoise))
         {
             terminal.Write(NoiseNote);
@@ -161,12 +167,15 @@ internal static class BenchReport
             return;
         }
 
-        Write(terminal, $"{preset.Name}: blocks work on {preset.Tokens + preset.ContextTokens} tokens, the cache on {preset.Tokens} image tokens of them; {backend.Description}");
+        int joint = preset.Tokens + preset.ContextTokens;
+        Write(terminal, $"{preset.Name}: blocks work on {joint} tokens, the cache on {preset.Tokens} image tokens of them; {backend.Description}");
         Write(terminal, $"{r.Limits}; {r.Rounds} rounds after {r.Discarded} that are not counted");
-        Write(terminal, $"{"kernel",-22} {"shape",-34} {"median us",11} {"min",10} {"quartiles",21} {"GFLOP/s",9} {"GB/s",8} {"% of limit",10}");
+        Write(terminal, $"{"kernel",-22} {"shape",-34} {SpreadHead} {"GFLOP/s",9} {"GB/s",8} {"% of limit",10}");
         foreach (KernelRow row in r.Rows)
         {
-            Write(terminal, $"{row.Kernel,-22} {row.Shape,-34} {row.Us.Median,11:0.0} {row.Us.Least,10:0.0} {row.Us.LowerQuartile,10:0.0} {row.Us.UpperQuartile,10:0.0} {row.Flops / row.Us.Median / 1000,9:0.0} {row.Bytes / row.Us.Median / 1000,8:0.0} {Percent(row.ShareOfLimit, row.IsNoise)}");
+            double gflops = row.Flops / row.Us.Median / 1000, bandwidth = row.Bytes / row.Us.Median / 1000;
+            string limit = Percent(row.ShareOfLimit, row.IsNoise);
+            Write(terminal, $"{row.Kernel,-22} {row.Shape,-34} {Spread(row.Us)} {gflops,9:0.0} {bandwidth,8:0.0} {limit}");
         }
 
         if (r.Rows.Any(row => row.IsNoise))
@@ -175,13 +184,19 @@ internal static class BenchReport
         }
     }
 
+    private static string SpreadHead => $"{"median us",11} {"min",10} {"quartiles",21}";
+
+    private static string Spread(Distribution d) =>
+        string.Create(CultureInfo.InvariantCulture, $"{d.Median,11:0.0} {d.Least,10:0.0} {d.LowerQuartile,10:0.0} {d.UpperQuartile,10:0.0}");
+
     private static string Efficiency(double measured, double ideal)
     {
         string noise = measured / ideal > Shares.MostEfficiency ? " (over 1: noise)" : string.Empty;
         return string.Create(CultureInfo.InvariantCulture, $"{measured:0.00}x of ideal {ideal:0.00}x, cache efficiency {measured / ideal:0.000}{noise}");
     }
 
-    private static string Percent(double? share, bool noise) => noise ? $"{"noise",10}" : share is { } s ? string.Create(CultureInfo.InvariantCulture, $"{100 * s,10:0.0}") : $"{"-",10}";
+    private static string Percent(double? share, bool noise) => noise ? $"{"noise",10}" : share is { } s
+        ? string.Create(CultureInfo.InvariantCulture, $"{100 * s,10:0.0}") : $"{"-",10}";
 
     private static JsonObject Schedule(int full, int resume, int skip) => new() { ["full"] = full, ["resume"] = resume, ["skip"] = skip };
 

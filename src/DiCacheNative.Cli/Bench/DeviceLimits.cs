@@ -1,3 +1,4 @@
+using System.Globalization;
 using DiCacheNative.Backends;
 using DiCacheNative.Cpu;
 using DiCacheNative.Models;
@@ -37,7 +38,8 @@ internal sealed class DeviceLimits : IDisposable
 
         // The host driver computes on the CPU what a GPU would: it gets sizes that end in a moment.
         int side = OnGpu ? 4096 : 128, rows = (int)(RotationBytes / (side * sizeof(float)));
-        _arena = backend.CreateArena((2 * ((RotationBytes * 2) + Arena.Alignment)) + (2L * side * side * sizeof(float)) + (2 * Arena.Alignment), "the measurement of limits");
+        _arena = backend.CreateArena((2 * ((RotationBytes * 2) + Arena.Alignment)) + (2L * side * side * sizeof(float)) + (2 * Arena.Alignment),
+            "the measurement of limits");
         (_from, _to) = (_arena.Allocate(DType.F32, 1, rows, side), _arena.Allocate(DType.F32, 1, rows, side));
         (_x, _y) = (_arena.Allocate(backend.ActivationType, 1, side, side), _arena.Allocate(backend.ActivationType, 1, side, side));
         _random = new RandomTensors(1);
@@ -57,8 +59,10 @@ internal sealed class DeviceLimits : IDisposable
     public bool CopyIsAnOperation => !OnCpu;
 
     /// <summary>What the limits are, in one line.</summary>
-    public string Description => FormattableString.Invariant(
-        $"copy {BytesPerUs / 1000:0.0} GB/s ({(OnCpu ? "memory" : "by the copy kernel")}), {FlopsPerUs / 1000:0.0} GFLOP/s ({(OnCpu ? "multiply-adds in registers" : "a large square product")}), best of {_rate.Count}");
+    public string Description => string.Create(
+        CultureInfo.InvariantCulture,
+        $"copy {BytesPerUs / 1000:0.0} GB/s ({(OnCpu ? "memory" : "by the copy kernel")}), {FlopsPerUs / 1000:0.0} GFLOP/s "
+            + $"({(OnCpu ? "multiply-adds in registers" : "a large square product")}), best of {_rate.Count}");
 
     private bool OnCpu => _backend.Name == "cpu";
 

@@ -38,14 +38,17 @@ internal static class KernelBenchmark
     {
         int tokens = preset.Tokens, joint = tokens + preset.ContextTokens, d = preset.Width, f = 4 * d, head = d / preset.Heads;
         long rotation = limits.RotationBytes;
-        using Ring maps = new(backend, backend.ActivationType, 1, joint, d, rotation, 4), results = new(backend, backend.ActivationType, 1, joint, d, rotation, 2);
+        using Ring maps = new(backend, backend.ActivationType, 1, joint, d, rotation, 4),
+            results = new(backend, backend.ActivationType, 1, joint, d, rotation, 2);
         using Ring wide = new(backend, backend.ActivationType, 1, joint, Math.Max(f, 3 * d), 0, 1);
         int width = LatentChannels * 4, across = Enumerable.Range(1, (int)Math.Sqrt(tokens)).Last(i => tokens % i == 0);
         PatchGeometry geometry = new(LatentChannels, 1, 2 * across, 2 * (tokens / across), 1, 2, 2, true);
-        using Ring latents = new(backend, backend.ActivationType, 1, 1, tokens * width, rotation, 3), states = new(backend, DType.F32, 1, tokens, width, rotation, 2);
+        using Ring latents = new(backend, backend.ActivationType, 1, 1, tokens * width, rotation, 3),
+            states = new(backend, DType.F32, 1, tokens, width, rotation, 2);
 
         using Arena arena = backend.CreateArena(
-            (2L * joint * head * sizeof(float)) + (16L * ((f * sizeof(float)) + Arena.Alignment)) + (2L * EmbeddedSteps * 256 * sizeof(float)) + (4 * Arena.Alignment), $"the vectors of {preset.Name}");
+            (2L * joint * head * sizeof(float)) + (16L * ((f * sizeof(float)) + Arena.Alignment)) + (2L * EmbeddedSteps * 256 * sizeof(float))
+                + (4 * Arena.Alignment), $"the vectors of {preset.Name}");
         Tensor Vector(int cols)
         {
             Tensor vector = arena.Allocate(DType.F32, 1, 1, cols);
@@ -81,7 +84,8 @@ internal static class KernelBenchmark
             ("attention", $"{queries}x{joint}, {preset.Heads} heads of {head}", b =>
             {
                 Tensor qkv = wide.Next();
-                b.Attention(qkv.SliceCols(0, d).SliceRows(0, queries), qkv.SliceCols(d, d), qkv.SliceCols(2 * d, d), Into().SliceRows(0, queries), preset.Heads, 1 / MathF.Sqrt(head));
+                b.Attention(qkv.SliceCols(0, d).SliceRows(0, queries), qkv.SliceCols(d, d), qkv.SliceCols(2 * d, d), Into().SliceRows(0, queries),
+                    preset.Heads, 1 / MathF.Sqrt(head));
             }),
             ("layer_norm_modulate", all, b => b.LayerNormModulate(Map(), m, Into())),
             ("qk_norm_rope", "2 x " + all, b => b.QkNormRope(Into(), Into(), norm, rope, preset.Heads)),
@@ -98,7 +102,8 @@ internal static class KernelBenchmark
             ("subtract", image, b => b.Subtract(Image(), Image(), ImageInto())),
             ("probe_l1", image, b => b.ProbeL1(new ProbeInputs(Image(), Image(), Image(), default, Image()), sums)),
             ("trajectory_blend", image, b => b.TrajectoryBlend(new BlendInputs(Image(), Image(), Image(), gamma), ImageInto())),
-            ("trajectory_blend+norm", image, b => b.TrajectoryBlend(new BlendInputs(Image(), Image(), Image(), gamma), default, ProbeForm.Epilogue, new NextNorm(m, ImageInto()))),
+            ("trajectory_blend+norm", image, b => b.TrajectoryBlend(new BlendInputs(Image(), Image(), Image(), gamma), default, ProbeForm.Epilogue,
+                new NextNorm(m, ImageInto()))),
         ];
         CountingBackend counting = new(backend);
         (long Bytes, double Flops)[] work = [.. kernels.Select(k =>
@@ -134,7 +139,8 @@ internal static class KernelBenchmark
 
     private static int Queries(IBackend backend, int joint, int width)
     {
-        double flops = 4.0 * joint * width, most = backend.Name switch { "cuda" => double.PositiveInfinity, "cpu" => MostAttentionFlops, _ => MostEmulatedFlops };
+        double flops = 4.0 * joint * width,
+            most = backend.Name switch { "cuda" => double.PositiveInfinity, "cpu" => MostAttentionFlops, _ => MostEmulatedFlops };
         return (int)Math.Clamp(most / flops, Math.Min(64, joint), joint);
     }
 }

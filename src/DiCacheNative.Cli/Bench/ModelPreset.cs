@@ -48,11 +48,13 @@ internal sealed record ModelPreset(string Name, string Description, Func<IBacken
     /// <param name="blocks">Blocks to keep; null for all. A joint model keeps a third of them as double blocks.</param>
     /// <param name="frames">Video frames, 4 n + 1; null for those of the released model.</param>
     /// <exception cref="ArgumentException">There is none of that name, or none of that many frames.</exception>
-    public static ModelPreset Find(string name, int? blocks = null, int? frames = null) => s_all.TryGetValue(name, out Func<string, int?, int?, ModelPreset>? make)
+    public static ModelPreset Find(string name, int? blocks = null, int? frames = null) =>
+        s_all.TryGetValue(name, out Func<string, int?, int?, ModelPreset>? make)
         ? make(name, blocks, frames)
         : throw new ArgumentException($"there is no preset {name}; known are {string.Join(", ", Names)}");
 
-    private static FluxConfig Cut(FluxConfig config, int blocks) => config with { DoubleBlocks = Math.Max(1, blocks / 3), SingleBlocks = blocks - Math.Max(1, blocks / 3) };
+    private static FluxConfig Cut(FluxConfig config, int blocks) =>
+        config with { DoubleBlocks = Math.Max(1, blocks / 3), SingleBlocks = blocks - Math.Max(1, blocks / 3) };
 
     private static ModelPreset Flux(string name, string description, FluxConfig config, int grid, int text, int? frames)
     {
@@ -112,7 +114,8 @@ internal sealed record ModelPreset(string Name, string Description, Func<IBacken
                 {
                     HunyuanProgram program = model.CreateProgram(shape with { MaxSteps = steps }, on);
                     program.SetConditions(
-                        0, new HunyuanConditions { Text = PresetModel.Noise((long)shape.TextTokens * config.TextDim), Pooled = PresetModel.Noise(config.PooledDim) });
+                        0, new HunyuanConditions { Text = PresetModel.Noise((long)shape.TextTokens * config.TextDim),
+                            Pooled = PresetModel.Noise(config.PooledDim) });
                     return program;
                 });
             },

@@ -11,7 +11,8 @@ namespace DiCacheNative.Cli.Bench;
 /// <param name="Rounds">Counted rounds.</param>
 /// <param name="Discarded">Rounds before them, while plans were recorded.</param>
 internal sealed record ModelTimes(
-    Distribution FullMs, Distribution ResumeMs, Distribution SkipMs, Distribution GemmOnlyMs, double GflopsPerS, double MeasuredSpeedUp, double IdealSpeedUp, int Rounds, int Discarded)
+    Distribution FullMs, Distribution ResumeMs, Distribution SkipMs, Distribution GemmOnlyMs, double GflopsPerS, double MeasuredSpeedUp, double IdealSpeedUp,
+    int Rounds, int Discarded)
 {
     /// <summary>Measured over ideal speed-up.</summary>
     public double CacheEfficiency => MeasuredSpeedUp / IdealSpeedUp;

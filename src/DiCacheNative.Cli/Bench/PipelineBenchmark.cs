@@ -12,7 +12,8 @@ internal static class PipelineBenchmark
     /// <param name="rounds">How many pairs of generations.</param>
     public static PipelineTimes Run(Engine engine, int steps, DiCacheOptions options, Rounds rounds)
     {
-        GenerationRequest plain = new() { Prompt = "a red circle left of a blue square", Seed = 1, Steps = steps }, cached = plain with { Cache = CacheOptions.DiCache(options) };
+        GenerationRequest plain = new() { Prompt = "a red circle left of a blue square", Seed = 1, Steps = steps },
+            cached = plain with { Cache = CacheOptions.DiCache(options) };
         List<double> ratios = [], plainMs = [], cachedMs = [];
         GenerationResult? last = null;
         rounds.Run(keep =>

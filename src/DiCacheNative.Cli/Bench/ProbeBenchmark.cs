@@ -24,10 +24,12 @@ internal static class ProbeBenchmark
         double blockMs = BlockMilliseconds(backend, preset, rounds.Cancel);
         long map = (long)tokens * width * backend.ActivationType.Size();
         int copies = (int)Math.Clamp((limits.RotationBytes + (Maps * map) - 1) / (Maps * map), 1, 64);
-        using Arena arena = backend.CreateArena((copies * Maps * (map + Arena.Alignment)) + (16L * ((width * 4) + Arena.Alignment)), $"{copies * Maps} feature maps of {preset.Name}");
+        using Arena arena = backend.CreateArena((copies * Maps * (map + Arena.Alignment)) + (16L * ((width * 4) + Arena.Alignment)),
+            $"{copies * Maps} feature maps of {preset.Name}");
         Tensor Vector(int cols) => arena.Allocate(DType.F32, 1, 1, cols);
         Tensor gate = Vector(width), shift = Vector(width), scale = Vector(width), sums = Vector(ProbeSums.Count), gamma = Vector(1);
-        Tensor[][] sets = [.. Enumerable.Range(0, copies).Select(_ => Enumerable.Range(0, Maps).Select(_ => arena.Allocate(backend.ActivationType, 1, tokens, width)).ToArray())];
+        Tensor[][] sets = [.. Enumerable.Range(0, copies).Select(_ =>
+            Enumerable.Range(0, Maps).Select(_ => arena.Allocate(backend.ActivationType, 1, tokens, width)).ToArray())];
         Fill(backend, sets[0].AsSpan(0, 10), [gate, shift, scale]);
         backend.Upload([1.25f], gamma);
         Forms forms = new(sets, gate, new Modulation(shift, scale), sums, gamma);
@@ -54,7 +56,8 @@ internal static class ProbeBenchmark
         {
             Distribution time = new(us[i]);
             bool rides = f.Name == "epilogue";
-            long launches = Launches(backend, f.Action) - (rides ? baseLaunches : 0), bytes = CountingBackend.Of(backend, f.Action).Bytes - (rides ? baseBytes : 0);
+            long launches = Launches(backend, f.Action) - (rides ? baseLaunches : 0),
+                bytes = CountingBackend.Of(backend, f.Action).Bytes - (rides ? baseBytes : 0);
             double? share = time.Median > 0 ? limits.Microseconds(bytes, 0) / time.Median : null;
             return new ProbeRow(f.Name, launches, bytes, time, share, time.Median / (blockMs * 1000), time.Median / (blockMs * 1000 * preset.Blocks));
         })];
@@ -69,9 +72,11 @@ internal static class ProbeBenchmark
         /// <summary>The normalised output of the last call.</summary>
         public Tensor Output => sets[_at][Normed];
 
-        private const int P = 0, Previous = 1, X = 2, PreviousInput = 3, Newer1 = 4, Older1 = 5, Newer = 6, Older = 7, Stream = 8, Branch = 9, H = 10, Normed = 11, Q = 12;
+        private const int P = 0, Previous = 1, X = 2, PreviousInput = 3, Newer1 = 4, Older1 = 5, Newer = 6, Older = 7, Stream = 8, Branch = 9, H = 10,
+            Normed = 11, Q = 12;
 
-        /// <summary>Copies the first set to the others, and makes p as the probe's last residual addition makes it, so that all forms see the same numbers.</summary>
+        /// <summary>Copies the first set to the others, and makes p as the probe's last residual addition makes it, so that all forms see the same
+        /// numbers.</summary>
         public void Prepare(IBackend on)
         {
             foreach (Tensor[] set in sets)
@@ -191,7 +196,8 @@ internal static class ProbeBenchmark
     {
         Models.Flux.FluxConfig config = Models.Flux.FluxConfig.Dev with
         {
-            Heads = preset.Heads, HeadDim = preset.Width / preset.Heads, DoubleBlocks = 1, SingleBlocks = 0, JointDim = 64, PooledDim = 64, GuidanceEmbeds = false,
+            Heads = preset.Heads, HeadDim = preset.Width / preset.Heads, DoubleBlocks = 1, SingleBlocks = 0, JointDim = 64, PooledDim = 64,
+                GuidanceEmbeds = false,
             RopeAxes = Models.Flux.FluxConfig.InferRopeAxes(preset.Width / preset.Heads),
         };
         int text = Math.Min(ReferenceTokens, preset.Tokens + preset.ContextTokens) / 4, side = (int)Math.Sqrt(3 * text);
@@ -202,10 +208,12 @@ internal static class ProbeBenchmark
         program.SetTimesteps([500f]);
         program.Select(0, 0);
         using Arena arena = backend.CreateArena(2 * ((program.Tokens * (long)program.Width * 4) + Arena.Alignment), "a block");
-        Tensor x = arena.Allocate(program.FeatureType, 1, program.Tokens, program.Width), p = arena.Allocate(program.FeatureType, 1, program.Tokens, program.Width);
+        Tensor x = arena.Allocate(program.FeatureType, 1, program.Tokens, program.Width),
+            p = arena.Allocate(program.FeatureType, 1, program.Tokens, program.Width);
         backend.Upload(new float[program.Input.Count], program.Input);
         program.Embed(x);
-        double[] ms = [.. Enumerable.Range(0, BlockRounds + 1).Select(_ => BackendTimer.Microseconds(backend, _ => program.Probe(1, x, p, default)) / 1000).Skip(1)];
+        double[] ms = [.. Enumerable.Range(0, BlockRounds + 1).Select(_ =>
+            BackendTimer.Microseconds(backend, _ => program.Probe(1, x, p, default)) / 1000).Skip(1)];
         return preset.BlockFlops / (program.Flops(1).Probe / new Distribution(ms).Median);
     }
 }

@@ -33,6 +33,7 @@ internal sealed record ProbePreset(string Name, int Tokens, int ContextTokens, i
     private static ProbePreset Cross(string name, int tokens, int width, int mlp, int heads, int blocks)
     {
         double n = tokens, d = width;
-        return new ProbePreset(name, tokens, 0, width, heads, blocks, (12 * n * d * d) + (4 * 512 * d * d) + (4 * n * d * mlp) + (4 * n * n * d) + (4 * n * 512 * d));
+        return new ProbePreset(name, tokens, 0, width, heads, blocks, (12 * n * d * d) + (4 * 512 * d * d) + (4 * n * d * mlp) + (4 * n * n * d)
+            + (4 * n * 512 * d));
     }
 }

@@ -69,7 +69,8 @@ internal sealed class Comparer
     public void Record(IReadOnlyDictionary<string, object?> facts, JsonElement record, string where, IReadOnlyDictionary<string, string>? omitted = null)
     {
         // After another decision everything else differs too.
-        if (facts.TryGetValue("decision", out object? decision) && record.TryGetProperty("decision", out JsonElement recorded) && recorded.GetString() != (string?)decision)
+        if (facts.TryGetValue("decision", out object? decision) && record.TryGetProperty("decision", out JsonElement recorded)
+            && recorded.GetString() != (string?)decision)
         {
             Differs($"{where}: {decision} instead of {recorded.GetString()}");
             return;

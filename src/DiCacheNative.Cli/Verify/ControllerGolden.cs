@@ -22,7 +22,8 @@ internal static class ControllerGolden
     public static IEnumerable<GoldenCase> Cases(string folder, string name)
     {
         JsonElement records = GoldenFolder.ReadJson(folder, "records.json");
-        yield return GoldenFolder.Inventory(folder, name, "scripts.safetensors", [.. records.EnumerateArray().Select(r => r.GetProperty("name").GetString()!)], ["x", "block_add", "output"]);
+        yield return GoldenFolder.Inventory(folder, name, "scripts.safetensors", [.. records.EnumerateArray().Select(r => r.GetProperty("name").GetString()!)],
+            ["x", "block_add", "output"]);
         foreach (JsonElement record in records.EnumerateArray())
         {
             string id = $"{name}/{record.GetProperty("name").GetString()}";

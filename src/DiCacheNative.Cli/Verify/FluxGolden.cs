@@ -43,7 +43,8 @@ internal static class FluxGolden
         using SafetensorsFile inputs = SafetensorsFile.Open(Path.Combine(folder, "inputs.safetensors"));
         using FluxProgram program = model.CreateProgram(Shape(inputs, 1));
         using Arena arena = backend.CreateArena(2L * ((program.Batch * (long)program.Tokens * program.Width * 4) + Arena.Alignment), "a golden case");
-        Tensor x0 = arena.Allocate(program.FeatureType, program.Batch, program.Tokens, program.Width), p = arena.Allocate(program.FeatureType, program.Batch, program.Tokens, program.Width);
+        Tensor x0 = arena.Allocate(program.FeatureType, program.Batch, program.Tokens, program.Width),
+            p = arena.Allocate(program.FeatureType, program.Batch, program.Tokens, program.Width);
 
         // A program has one time step for its batch, the case one for each sample: run it once for each and keep that sample.
         float[] times = inputs.Tensors["timestep"].ToArray(), latents = inputs.Tensors["hidden_states"].ToArray();
@@ -137,7 +138,8 @@ internal static class FluxGolden
         RecordedCalls calls = new(caches ? new DiCachePolicy(ControllerGolden.Options("flux", info)) : NoCachePolicy.Instance, program.ProbeBlocks);
         using DiTSession session = new(program, calls.Policy, new SessionOptions { Samples = program.Batch, KeepTrace = true, MeasureInput = caches });
 
-        string scheduler = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)))!, "scheduler", "scheduler_config.json");
+        string scheduler = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)))!, "scheduler",
+            "scheduler_config.json");
         FlowMatchEuler sampler = FlowMatchEuler.Create(SchedulerConfig.Read(scheduler), steps, program.Tokens);
         Comparer comparer = new();
         VideoGolden.ExpectRun(comparer, run);
@@ -173,7 +175,8 @@ internal static class FluxGolden
                 facts["cnt"] = call;
                 facts["cnt_after"] = last ? 0 : call + 1;
                 facts["threshold"] = threshold;
-                facts["residual_window_len_after"] = last ? 0 : (int)facts["residual_window_len_before"]! + (session.Trace[call].Decision == StepDecision.Skip ? 0 : 1);
+                facts["residual_window_len_after"] = last ? 0 : (int)facts["residual_window_len_before"]!
+                    + (session.Trace[call].Decision == StepDecision.Skip ? 0 : 1);
                 if (session.Trace[call].Accumulated is { } accumulated)
                 {
                     facts["margin_to_threshold"] = new Difference(accumulated - threshold, threshold);

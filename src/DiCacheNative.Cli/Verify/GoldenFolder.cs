@@ -27,7 +27,8 @@ internal static class GoldenFolder
         }
 
         return cases.Count > 0 ? cases : throw new ModelFormatException(
-            $"{root} holds no golden case: none of case.json, records.json, cases.json, schedulers.json or golden.json (with its model beside it, or named by --model) was found in it or below");
+            $"{root} holds no golden case: none of case.json, records.json, cases.json, schedulers.json or golden.json (with its model beside it, or named "
+                + $"by --model) was found in it or below");
     }
 
     /// <summary>Reads a JSON file of a golden folder.</summary>
@@ -62,7 +63,8 @@ internal static class GoldenFolder
             HashSet<string> expected = [.. cases.SelectMany(c => parts.Select(p => $"{c}/{p}"))];
             HashSet<string> allowed = [.. expected, .. cases.SelectMany(c => (some ?? []).Select(p => $"{c}/{p}"))];
             Comparer comparer = new();
-            comparer.Equal("names", expected.IsSubsetOf(tensors.Tensors.Keys) && allowed.IsSupersetOf(tensors.Tensors.Keys) && cases.Distinct().Count() == cases.Count);
+            comparer.Equal("names", expected.IsSubsetOf(tensors.Tensors.Keys) && allowed.IsSupersetOf(tensors.Tensors.Keys)
+                && cases.Distinct().Count() == cases.Count);
             foreach (string missing in expected.Except(tensors.Tensors.Keys))
             {
                 comparer.Gap($"{file} does not hold {missing}");
@@ -109,8 +111,10 @@ internal static class GoldenFolder
             {
                 null => FluxGolden.Cases(folder, name),
                 "WanModel" or "WanTransformer3DModel" => WanGolden.Cases(folder, name),
-                string model when model == "HunyuanVideoTransformer3DModel" || model.StartsWith("HYVideo", StringComparison.Ordinal) => HunyuanGolden.Cases(folder, name),
-                string model => throw new ModelFormatException(folder, $"the model beside the case is a {model}; golden cases are of WAN, HunyuanVideo and FLUX"),
+                string model when model == "HunyuanVideoTransformer3DModel" || model.StartsWith("HYVideo", StringComparison.Ordinal) =>
+                    HunyuanGolden.Cases(folder, name),
+                string model => throw new ModelFormatException(folder,
+                    $"the model beside the case is a {model}; golden cases are of WAN, HunyuanVideo and FLUX"),
             });
         }
         else if (Has("records.json") && Has("scripts.safetensors"))
@@ -127,7 +131,8 @@ internal static class GoldenFolder
         }
         else if (Has("golden.json") && (modelPath ?? FindModel(folder)) is { } model)
         {
-            IEnumerable<GoldenCase> whole = Engine.FamilyOf(model) == ModelFamily.Wan ? ShapesWanGolden.Cases(folder, name, model) : ShapesFluxGolden.Cases(folder, name, model);
+            IEnumerable<GoldenCase> whole = Engine.FamilyOf(model) == ModelFamily.Wan ? ShapesWanGolden.Cases(folder, name, model)
+                : ShapesFluxGolden.Cases(folder, name, model);
             cases.AddRange(whole.Select(c => c with { UsesModel = true }));
         }
     }

@@ -117,7 +117,8 @@ internal static class HunyuanGolden
         float guidance = (float)(Comparer.Number(info, "embedded_guidance_scale") ?? 0);
         FlowMatchDiscrete sampler = new(steps, info.GetProperty("flow_shift").GetDouble());
         HostTensor noise = inputs.Tensors["noise"];
-        using HunyuanProgram program = model.CreateProgram(new HunyuanShape(VideoGolden.Latent(noise), inputs.Tensors["text_states"].Shape[1], noise.Shape[0], MaxSteps: steps));
+        using HunyuanProgram program = model.CreateProgram(new HunyuanShape(VideoGolden.Latent(noise), inputs.Tensors["text_states"].Shape[1], noise.Shape[0],
+            MaxSteps: steps));
         program.SetConditions(0, [.. Enumerable.Range(0, program.Batch).Select(i => Conditions(inputs, i, guidance))]);
         bool caches = info.GetProperty("enable_dicache").GetBoolean();
         RecordedCalls calls = new(caches ? new DiCachePolicy(ControllerGolden.Options("hunyuan", info)) : NoCachePolicy.Instance, program.ProbeBlocks);

@@ -61,7 +61,8 @@ internal static class MathGolden
         }
 
         Tensor[] t = [.. s_inputs.Select(Load)];
-        Tensor sums = arena.Allocate(DType.F32, 1, 1, ProbeSums.Count), gammaAt = arena.Allocate(DType.F32, 1, 1, 1), into = arena.Allocate(backend.ActivationType, 1, 1, count);
+        Tensor sums = arena.Allocate(DType.F32, 1, 1, ProbeSums.Count), gammaAt = arena.Allocate(DType.F32, 1, 1, 1),
+            into = arena.Allocate(backend.ActivationType, 1, 1, count);
         float[] values = new float[ProbeSums.Count], blended = new float[count];
         Comparer comparer = new();
         comparer.Record(new Dictionary<string, object?> { ["name"] = id }, item, "the case", s_notCompared);
@@ -116,7 +117,8 @@ internal static class MathGolden
 
     private static void Decide(Comparer comparer, JsonElement item, float deltaX, float deltaY)
     {
-        bool Skips(DiCacheOptions options) => new DiCachePolicy(options with { Threshold = 0.08f }).Decide(default, new ProbeChange(deltaX, deltaY), default).Skip;
+        bool Skips(DiCacheOptions options) => new DiCachePolicy(options with { Threshold = 0.08f }).Decide(default, new ProbeChange(deltaX, deltaY),
+            default).Skip;
         Dictionary<string, object?> facts = new() { ["less_than"] = Skips(DiCacheOptions.Flux), ["less_or_equal"] = Skips(DiCacheOptions.Hunyuan) };
         comparer.Record(facts, item.GetProperty("skip_at_threshold_0.08"), $"at delta_y {deltaY}");
     }
@@ -129,7 +131,8 @@ internal static class MathGolden
         {
             int steps = row.GetProperty("steps").GetInt32();
             DiCachePolicy policy = new(DiCacheOptions.Hunyuan with { RetRatio = row.GetProperty("ratio").GetDouble() });
-            int warm = Enumerable.Range(0, 4 * steps).TakeWhile(i => policy.Plan(new StepInfo(i, steps, 0, 1, -1, 1), new LaneState(1, 0, 0)).Action == CacheAction.Full).Count();
+            int warm = Enumerable.Range(0, 4 * steps).TakeWhile(i =>
+                policy.Plan(new StepInfo(i, steps, 0, 1, -1, 1), new LaneState(1, 0, 0)).Action == CacheAction.Full).Count();
             double ratio = row.GetProperty("ratio").GetDouble();
             comparer.Record(new Dictionary<string, object?> { ["int"] = warm, ["ratio"] = ratio, ["steps"] = steps }, row, $"{ratio} x {steps}", s_product);
         }

@@ -108,7 +108,8 @@ internal static class SchedulerGolden
 
     private static VerifyResult Run(string folder, string name, string run, JsonElement record)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "steps.safetensors")), exact = SafetensorsFile.Open(Path.Combine(folder, "steps.f64.safetensors"));
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "steps.safetensors")),
+            exact = SafetensorsFile.Open(Path.Combine(folder, "steps.f64.safetensors"));
         float[] outputs = file.Get(run + "/model_outputs").ToArray();
         int steps = file.Get(run + "/model_outputs").Shape[0], length = outputs.Length / steps;
         ISampler sampler = FromRun(run, steps);
@@ -126,7 +127,8 @@ internal static class SchedulerGolden
         Compare("samples in binary64", x, exact, 0, RunGate, "samples");
         foreach ((int i, JsonElement step) in record.GetProperty("steps").EnumerateArray().Take(steps).Index())
         {
-            Dictionary<string, object?> facts = new() { ["step"] = i, ["sigma"] = sampler.Sigmas[i], ["sigma_next"] = sampler.Sigmas[i + 1], ["timestep"] = sampler.Timesteps[i] };
+            Dictionary<string, object?> facts =
+                new() { ["step"] = i, ["sigma"] = sampler.Sigmas[i], ["sigma_next"] = sampler.Sigmas[i + 1], ["timestep"] = sampler.Timesteps[i] };
             comparer.Record(facts, step, $"step {i}", s_order);
             sampler.Step(i, x, outputs.AsSpan(i * length, length));
             foreach (string part in parts)

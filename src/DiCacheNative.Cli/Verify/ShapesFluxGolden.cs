@@ -141,7 +141,8 @@ internal static class ShapesFluxGolden
             Threshold = (float)item.GetProperty("threshold").GetDouble(),
             RetRatio = golden.GetProperty("ret_ratio").GetDouble(),
         };
-        GenerationRequest request = Request(item, steps, (float)golden.GetProperty("shift").GetDouble()) with { Cache = CacheOptions.DiCache(options), KeepTrace = true };
+        GenerationRequest request = Request(item, steps, (float)golden.GetProperty(
+            "shift").GetDouble()) with { Cache = CacheOptions.DiCache(options), KeepTrace = true };
         GenerationResult result = pipeline.Generate(request);
         Comparer comparer = new();
         HashSet<int> skipped = [.. item.GetProperty("skipped_steps").EnumerateArray().Select(i => i.GetInt32())];
@@ -173,7 +174,8 @@ internal static class ShapesFluxGolden
 
         if (result.Trace.Count != steps || deltas.Length != steps - 1 || gammas.Count > 0)
         {
-            comparer.Gap($"{result.Trace.Count} calls of {steps} were traced, with {deltas.Length} changes recorded and {gammas.Count} values of gamma too many");
+            string recorded = $"{deltas.Length} changes recorded and {gammas.Count} values of gamma too many";
+            comparer.Gap($"{result.Trace.Count} calls of {steps} were traced, with {recorded}");
         }
 
         comparer.Expect(["delta_y", "gamma"], "dicache.json");

@@ -9,7 +9,8 @@ using DiCacheNative.Weights;
 
 namespace DiCacheNative.Cli.Verify;
 
-/// <summary>wan-tiny: single forwards with intermediate tensors, and guided sampling runs with every decision of both branches, in both checkpoint layouts.</summary>
+/// <summary>wan-tiny: single forwards with intermediate tensors, and guided sampling runs with every decision of both branches, in both checkpoint
+/// layouts.</summary>
 internal static class WanGolden
 {
     private const double ForwardGate = 2e-5;
@@ -64,7 +65,8 @@ internal static class WanGolden
             foreach ((string golden, double[] expected, Range part) in Expected(outputs, shape, tensor))
             {
                 double gate = VideoGolden.Gate(info, golden, ForwardGate);
-                comparer.Tensor(golden, part.Equals(Range.All) ? [.. values.SelectMany(v => v)] : values[part.Start.Value].AsSpan(0, expected.Length), expected, gate);
+                comparer.Tensor(golden, part.Equals(Range.All) ? [.. values.SelectMany(v => v)] : values[part.Start.Value].AsSpan(0, expected.Length),
+                    expected, gate);
             }
         }
 
@@ -94,7 +96,8 @@ internal static class WanGolden
     private static WanConditions Conditions(SafetensorsFile inputs, string context, int sample, int samples)
     {
         float[]? Find(string name) =>
-            inputs.Tensors.TryGetValue($"{name}.{sample}", out HostTensor tensor) || (samples == 1 && inputs.Tensors.TryGetValue(name, out tensor)) ? tensor.ToArray() : null;
+            inputs.Tensors.TryGetValue($"{name}.{sample}", out HostTensor tensor) || (samples == 1 && inputs.Tensors.TryGetValue(name, out tensor))
+                ? tensor.ToArray() : null;
 
         return new WanConditions
         {

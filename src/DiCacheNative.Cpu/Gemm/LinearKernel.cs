@@ -92,7 +92,8 @@ internal static unsafe class LinearKernel<TSimd, TVector, TWide>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyPanel(
-        ref LinearArguments g, float* inputs, long rowLength, int rows, int steps, byte* weights, DType type, float* y, int column, int k, float* tile, byte* next)
+        ref LinearArguments g, float* inputs, long rowLength, int rows, int steps, byte* weights, DType type, float* y, int column, int k, float* tile,
+        byte* next)
     {
         int width = g.PanelWidth, cols = Math.Min(width, g.N - column);
         bool last = k + steps == g.K;

@@ -41,7 +41,8 @@ internal static unsafe class MicroKernel<TSimd, TVector, TWide>
     /// <param name="next">What will be needed soon; it is fetched to the second-level cache bit by bit.</param>
     /// <param name="nextPerStep">Bytes of it per step. With less than a cache line some are asked for again, which costs nothing.</param>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    internal static void Multiply<TTile, TElement>(float* a, byte* b, float* c, long cStride, int steps, float* extra, bool accumulate, byte* next, long nextPerStep)
+    internal static void Multiply<TTile, TElement>(float* a, byte* b, float* c, long cStride, int steps, float* extra, bool accumulate, byte* next,
+        long nextPerStep)
         where TTile : struct, ITile
         where TElement : struct, IPanelElement
     {

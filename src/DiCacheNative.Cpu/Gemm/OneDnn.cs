@@ -18,7 +18,8 @@ internal sealed unsafe class OneDnn
     /// <summary>Environment variable with the path of the library.</summary>
     internal const string PathVariable = "DICACHE_ONEDNN";
 
-    private static readonly Lazy<OneDnn> Loaded = new(() => new OneDnn(Environment.GetEnvironmentVariable(PathVariable), Path.Combine(AppContext.BaseDirectory, "onednn")));
+    private static readonly Lazy<OneDnn> Loaded = new(() => new OneDnn(Environment.GetEnvironmentVariable(PathVariable),
+        Path.Combine(AppContext.BaseDirectory, "onednn")));
 
     // What libdnnl of Debian stands on beside the C and C++ libraries; those of the system come first.
     private static readonly string[] Support = ["libgomp.so.1", "libOpenCL.so.1"];

@@ -5,7 +5,8 @@ namespace DiCacheNative.Cpu.Kernels;
 /// <summary>One attention, for a run of (sample, head) pairs whose keys and values are packed at the same time.</summary>
 internal unsafe struct AttentionArguments
 {
-    /// <summary>Keys per block: 4 panels of 48, 8 of 24 or 64 of 3. Keys and values of a block (196 KB at head width 128) share the second-level cache.</summary>
+    /// <summary>Keys per block: 4 panels of 48, 8 of 24 or 64 of 3. Keys and values of a block (196 KB at head width 128) share the second-level
+    /// cache.</summary>
     internal const int KeyBlock = 192;
 
     /// <summary>Queries per task: often enough to use each block of keys, few enough to make many tasks.</summary>

@@ -81,7 +81,8 @@ internal static unsafe class AttentionKernels<TSimd, TVector, TWide>
             for (int r = 0; r < rows; r += TSimd.TileRows)
             {
                 AttendTile(
-                    ref a, queries + ((long)r * a.HeadWidth), Math.Min(TSimd.TileRows, rows - r), keys + ((long)k * a.HeadWidth), values + ((long)k * a.ValueWidth),
+                    ref a, queries + ((long)r * a.HeadWidth), Math.Min(TSimd.TileRows, rows - r), keys + ((long)k * a.HeadWidth), values
+                        + ((long)k * a.ValueWidth),
                     count, scores, maxima + r, sums + r, results + ((long)r * a.PaddedWidth));
             }
         }
@@ -99,7 +100,8 @@ internal static unsafe class AttentionKernels<TSimd, TVector, TWide>
         var multiplyKeys = MicroKernel<TSimd, TVector, TWide>.Linear<F32Element>(rows);
         for (int k = 0; k < count; k += a.KeyWidth)
         {
-            multiplyKeys(queries, (byte*)(keys + ((long)k * a.HeadWidth)), scores + k, AttentionArguments.KeyBlock, a.HeadWidth, null, false, (byte*)queries, 0);
+            multiplyKeys(queries, (byte*)(keys + ((long)k * a.HeadWidth)), scores + k, AttentionArguments.KeyBlock, a.HeadWidth, null, false, (byte*)queries,
+                0);
         }
 
         // Results so far shrink by 2^(old maximum - new maximum): 16 floats hold the factors of a tile for every vector width.

@@ -21,7 +21,8 @@ internal static class SimdLevels
     {
         if (!IsSupported(level))
         {
-            throw new BackendException($"this processor has no {(level == SimdLevel.Vector512 ? "AVX-512 (F, BW, DQ, VL)" : "AVX2 with FMA")}; choose {SimdLevel.Auto}");
+            throw new BackendException(
+                $"this processor has no {(level == SimdLevel.Vector512 ? "AVX-512 (F, BW, DQ, VL)" : "AVX2 with FMA")}; choose {SimdLevel.Auto}");
         }
 
         return level != SimdLevel.Auto ? level

@@ -66,7 +66,8 @@ public sealed class CudaLibraries
         string[] places = driverFolder is null ? [] : [driverFolder];
         nint driver = LibraryLocator.Load(places, LibraryLocator.DriverNames, systemToo: driverFolder is null, out string path);
         libraries.Driver = libraries.Bound(
-            driver, path, Driver.Bind, origins, $"{LibraryLocator.DriverNames[0]} was not found: install the NVIDIA driver (525 or newer) or use the CPU backend");
+            driver, path, Driver.Bind, origins,
+            $"{LibraryLocator.DriverNames[0]} was not found: install the NVIDIA driver (525 or newer) or use the CPU backend");
         libraries.AskForVersion();
         LibraryLocator.LoadNvrtcBuiltins(searched);
         nint nvrtc = libraries.Load(searched, systemToo, LibraryLocator.NvrtcName, "CUDA's NVRTC", origins, out path, out string absent);

@@ -142,7 +142,8 @@ internal sealed unsafe class DeviceMemory : CudaHandle
             nuint free = 0, total = 0;
             driver.Check(driver.cuMemGetInfo(&free, &total), "asking for free memory after an allocation failed");
             throw new BackendException(
-                $"{purpose} needs {Size.Text(bytes)} of device memory, but only {Size.Text((long)free)} of {Size.Text((long)total)} is free: lower the resolution, the number of frames or the batch, or close what else uses the device",
+                $"{purpose} needs {Size.Text(bytes)} of device memory, but only {Size.Text((long)free)} of {Size.Text((long)total)} is free: lower the "
+                    + $"resolution, the number of frames or the batch, or close what else uses the device",
                 driver.Error(result, $"allocating {bytes:N0} bytes", "cuMemAlloc(&address, bytes)"));
         }
 

@@ -8,8 +8,8 @@ public static class HostMemory
     private const string Groups = "/sys/fs/cgroup";
 
     /// <summary>
-    /// Bytes that can be taken now: the least of what the system calls available, of what the limits of the process's control groups (v1 and v2) leave beside what
-    /// is used, and of what the runtime may use at all. File cache that can be dropped counts as free.
+    /// Bytes that can be taken now: the least of what the system calls available, of what the limits of the process's control groups (v1 and v2) leave beside
+    /// what is used, and of what the runtime may use at all. File cache that can be dropped counts as free.
     /// </summary>
     public static long AvailableBytes => OperatingSystem.IsLinux() ? OfLinux(ReadOrNull) : OfRuntime();
 
@@ -66,7 +66,8 @@ public static class HostMemory
 
     private static long? Field(string? text, string name)
     {
-        string? line = Lines(text).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal) && l.Length > name.Length && char.IsWhiteSpace(l[name.Length]));
+        string? line = Lines(text).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal) && l.Length > name.Length
+            && char.IsWhiteSpace(l[name.Length]));
         return Number(line?[name.Length..].Replace("kB", string.Empty, StringComparison.Ordinal));
     }
 

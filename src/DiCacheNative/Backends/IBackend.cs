@@ -76,10 +76,12 @@ public interface IBackend : IDisposable
     /// <summary>RMS norm of q and k, then rotary embedding, in place. q, k [B, L, H * Dh]; k may be empty.</summary>
     void QkNormRope(in Tensor q, in Tensor k, in QkNorm norm, in RopeTable rope, int heads);
 
-    /// <summary>o = softmax(q k^T * scale) v per sample and head. q, o [B, Lq, H * Dh]; k, v [B, Lk, H * Dh]; Dh up to 256. Never materialises Lq x Lk.</summary>
+    /// <summary>o = softmax(q k^T * scale) v per sample and head. q, o [B, Lq, H * Dh]; k, v [B, Lk, H * Dh]; Dh up to 256. Never materialises Lq x
+    /// Lk.</summary>
     void Attention(in Tensor q, in Tensor k, in Tensor v, in Tensor o, int heads, float scale);
 
-    /// <summary>into = x + gate * y, with what <paramref name="extras"/> asks for in the same pass. gate F32 [B or 1, 1, D] or empty for 1. into may be x.</summary>
+    /// <summary>into = x + gate * y, with what <paramref name="extras"/> asks for in the same pass. gate F32 [B or 1, 1, D] or empty for 1. into may be
+    /// x.</summary>
     void GatedResidual(in Tensor x, in Tensor y, in Tensor gate, in Tensor into, in ResidualExtras extras = default);
 
     /// <summary>into = a - b. For residuals that no residual addition could carry.</summary>
@@ -114,7 +116,8 @@ public interface IBackend : IDisposable
     /// <summary>The sums of the probe in one pass. sums F32 [1, 1, 6] in the order of <see cref="ProbeSums"/>. The same input gives the same bits.</summary>
     void ProbeL1(in ProbeInputs inputs, in Tensor sums, ProbeForm form = ProbeForm.Fused);
 
-    /// <summary>Trajectory alignment: see <see cref="BlendInputs"/>. into [B, L, D]; with <paramref name="norm"/> the next norm is computed in the same pass, and into may be empty.</summary>
+    /// <summary>Trajectory alignment: see <see cref="BlendInputs"/>. into [B, L, D]; with <paramref name="norm"/> the next norm is computed in the same pass,
+    /// and into may be empty.</summary>
     void TrajectoryBlend(in BlendInputs inputs, in Tensor into, ProbeForm form = ProbeForm.Fused, in NextNorm norm = default);
 }
 

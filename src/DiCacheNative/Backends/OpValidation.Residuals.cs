@@ -151,7 +151,8 @@ public static partial class OpValidation
         if ((inputs.OlderProbeResidual.IsEmpty && !inputs.NewerProbeResidual.IsEmpty) || (!inputs.OlderProbeResidual.IsEmpty && inputs.Input.IsEmpty))
         {
             throw new ShapeException(
-                $"{op}: gamma needs Input {inputs.Input} with OlderProbeResidual {inputs.OlderProbeResidual}, and both with NewerProbeResidual {inputs.NewerProbeResidual}");
+                $"{op}: gamma needs Input {inputs.Input} with OlderProbeResidual {inputs.OlderProbeResidual}, and both with NewerProbeResidual "
+                    + $"{inputs.NewerProbeResidual}");
         }
     }
 

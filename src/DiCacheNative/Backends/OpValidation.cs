@@ -154,7 +154,8 @@ public static partial class OpValidation
         if (headWidth % 2 != 0 || rope.Cos.Cols != headWidth / 2 || rope.Cos.Rows > q.Rows || (rope.Cos.Batch != 1 && rope.Cos.Batch != q.Batch))
         {
             throw new ShapeException(
-                $"{op}: rope.Cos {rope.Cos} does not fit q {q} with {heads} heads of {headWidth}: expected F32 [{q.Batch} or 1, up to {q.Rows}, {headWidth / 2}]");
+                $"{op}: rope.Cos {rope.Cos} does not fit q {q} with {heads} heads of {headWidth}: expected F32 [{q.Batch} or 1, up to {q.Rows}, "
+                    + $"{headWidth / 2}]");
         }
     }
 
@@ -251,7 +252,8 @@ public static partial class OpValidation
             || g.Frames % g.PatchFrames != 0 || g.Height % g.PatchHeight != 0 || g.Width % g.PatchWidth != 0)
         {
             throw new ShapeException(
-                $"{op}: latents [{g.Channels}, {g.Frames}, {g.Height}, {g.Width}] cannot be cut into patches of {g.PatchFrames} x {g.PatchHeight} x {g.PatchWidth}");
+                $"{op}: latents [{g.Channels}, {g.Frames}, {g.Height}, {g.Width}] cannot be cut into patches of {g.PatchFrames} x {g.PatchHeight} x "
+                    + $"{g.PatchWidth}");
         }
 
         long elements = (long)g.Channels * g.Frames * g.Height * g.Width;

@@ -67,9 +67,11 @@ public enum ProbeForm
 /// <param name="Input">x: embedded image tokens of this step. Needed for delta_x and gamma.</param>
 /// <param name="PreviousInput">x': of the previous step. Empty: no delta_x.</param>
 /// <param name="OlderProbeResidual">r2: probe output minus input, at the computed step before the last. Empty: no gamma.</param>
-/// <param name="NewerProbeResidual">r1: the same at the last computed step. Empty: no denominator of gamma, which is the same until the next computed step.</param>
+/// <param name="NewerProbeResidual">r1: the same at the last computed step. Empty: no denominator of gamma, which is the same until the next computed
+/// step.</param>
 public readonly record struct ProbeInputs(
-    Tensor Probe, Tensor PreviousProbe, Tensor Input = default, Tensor PreviousInput = default, Tensor OlderProbeResidual = default, Tensor NewerProbeResidual = default);
+    Tensor Probe, Tensor PreviousProbe, Tensor Input = default, Tensor PreviousInput = default, Tensor OlderProbeResidual = default,
+    Tensor NewerProbeResidual = default);
 
 /// <summary>The six sums of a probe, in this order in a tensor F32 [1, 1, 6]. A sum whose inputs are empty is 0.</summary>
 /// <param name="ProbeChange">sum |p - p'|.</param>
@@ -112,7 +114,8 @@ public readonly record struct ResidualExtras(
 /// <param name="PatchFrames">pt.</param>
 /// <param name="PatchHeight">ph.</param>
 /// <param name="PatchWidth">pw.</param>
-/// <param name="ChannelsFirst">Order inside a token: (c, pt, ph, pw) when true, as a patch embedding sees it, FLUX packs and HunyuanVideo emits it; (pt, ph, pw, c) when false, as WAN emits it.</param>
+/// <param name="ChannelsFirst">Order inside a token: (c, pt, ph, pw) when true, as a patch embedding sees it, FLUX packs and HunyuanVideo emits it; (pt, ph,
+/// pw, c) when false, as WAN emits it.</param>
 public readonly record struct PatchGeometry(
     int Channels, int Frames, int Height, int Width, int PatchFrames, int PatchHeight, int PatchWidth, bool ChannelsFirst)
 {

@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace DiCacheNative.Caching;
 
-/// <summary>Cache decisions as JSON lines, one per model call: {step, branch, sample, sigma, delta_x, delta_y, error, accumulated, decision, gamma_raw, gamma, us}.</summary>
+/// <summary>Cache decisions as JSON lines, one per model call: {step, branch, sample, sigma, delta_x, delta_y, error, accumulated, decision, gamma_raw, gamma,
+/// us}.</summary>
 public static class CacheTrace
 {
     // A row takes about 250 bytes: room for every step of every sample of the largest request.

@@ -52,7 +52,8 @@ public sealed record DiCacheOptions
     /// <summary>Our profile: each sample decides for itself, at least two computed steps first, the last step computed, probe always fresh.</summary>
     public static DiCacheOptions Default { get; } = new();
 
-    /// <summary>The rules of the published FLUX script (threshold 0.4 with delta_y; pair 0.08 and ratio 0 with delta_minus), bit for bit in decisions.</summary>
+    /// <summary>The rules of the published FLUX script (threshold 0.4 with delta_y; pair 0.08 and ratio 0 with delta_minus), bit for bit in
+    /// decisions.</summary>
     public static DiCacheOptions Flux { get; } = new()
     {
         Profile = "flux",
@@ -100,7 +101,8 @@ public sealed record DiCacheOptions
     /// <summary>Number of blocks the probe runs, at least 1. Paper: 1 to 5.</summary>
     public int ProbeDepth { get; init; } = 1;
 
-    /// <summary>Part of the generation that is always computed at its start, >= 0; 1 and more compute all of it. Multiplied in double precision and truncated.</summary>
+    /// <summary>Part of the generation that is always computed at its start, >= 0; 1 and more compute all of it. Multiplied in double precision and
+    /// truncated.</summary>
     public double RetRatio { get; init; } = 0.2;
 
     /// <summary>How the ratio is applied.</summary>

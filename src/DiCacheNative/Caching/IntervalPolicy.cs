@@ -1,13 +1,15 @@
 namespace DiCacheNative.Caching;
 
-/// <summary>Computes every n-th step after a warm-up, and the last one; reuses the residual in between. Looks at nothing: the baseline of step caches.</summary>
+/// <summary>Computes every n-th step after a warm-up, and the last one; reuses the residual in between. Looks at nothing: the baseline of step
+/// caches.</summary>
 /// <param name="interval">n, at least 1; 1 computes every step.</param>
 /// <param name="retRatio">Part of the generation that is always computed at its start, 0 to 1.</param>
 /// <param name="lastStepFull">Whether the last step is always computed.</param>
 public sealed class IntervalPolicy(int interval, double retRatio = 0, bool lastStepFull = true) : ICachePolicy
 {
     private readonly int _interval = interval >= 1 ? interval : throw new ArgumentException("the interval of the cache must be at least 1", nameof(interval));
-    private readonly double _retRatio = retRatio is >= 0 and <= 1 ? retRatio : throw new ArgumentException("the ratio of steps that the cache always computes must be between 0 and 1", nameof(retRatio));
+    private readonly double _retRatio = retRatio is >= 0 and <= 1 ? retRatio
+        : throw new ArgumentException("the ratio of steps that the cache always computes must be between 0 and 1", nameof(retRatio));
 
     /// <inheritdoc/>
     public string Name => "interval";

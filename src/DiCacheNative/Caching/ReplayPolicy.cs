@@ -20,7 +20,8 @@ public sealed class ReplayPolicy : ICachePolicy
             CachePlan plan = row.Decision == StepDecision.Skip ? new(CacheAction.Skip, row.Gamma) : new(CacheAction.Full);
             if (!_plans.TryAdd((row.Step, row.Branch, row.Sample), plan))
             {
-                throw new ArgumentException($"the cache trace has step {row.Step}, branch {row.Branch}, sample {row.Sample} twice; replay the trace of one generation");
+                throw new ArgumentException(
+                    $"the cache trace has step {row.Step}, branch {row.Branch}, sample {row.Sample} twice; replay the trace of one generation");
             }
 
             _steps = Math.Max(_steps, row.Step + 1);
@@ -66,7 +67,8 @@ public sealed class ReplayPolicy : ICachePolicy
         if (!_plans.TryGetValue((step.Step, step.Branch, step.Sample), out CachePlan plan))
         {
             throw new ArgumentException(
-                $"the cache trace has no row for step {step.Step}, branch {step.Branch}, sample {step.Sample}; replay it with the guidance and batch it was recorded with");
+                $"the cache trace has no row for step {step.Step}, branch {step.Branch}, sample {step.Sample}; replay it with the guidance and batch it was "
+                    + $"recorded with");
         }
 
         return plan;

@@ -54,7 +54,8 @@ internal static class CheckpointGeometry
                 && int.TryParse(name.AsSpan(blocks.Length, dot - blocks.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index))
             {
                 count = index < checkpoint.Names.Count ? Math.Max(count, index + 1) : throw new ModelFormatException(
-                    checkpoint.Path, $"the tensor {Listing.Quoted(name)} is of a block {index}, but there are only {checkpoint.Names.Count} tensors: the file is damaged");
+                    checkpoint.Path, $"the tensor {Listing.Quoted(name)} is of a block {index}, but there are only {checkpoint.Names.Count} tensors: the "
+                        + $"file is damaged");
             }
         }
 
@@ -76,7 +77,8 @@ internal static class CheckpointGeometry
     {
         if (blocks > checkpoint.Names.Count)
         {
-            throw new ModelFormatException(configPath ?? checkpoint.Path, $"{blocks} blocks cannot be made of the {checkpoint.Names.Count} tensors of {checkpoint.Path}");
+            throw new ModelFormatException(configPath ?? checkpoint.Path,
+                $"{blocks} blocks cannot be made of the {checkpoint.Names.Count} tensors of {checkpoint.Path}");
         }
     }
 
@@ -91,12 +93,15 @@ internal static class CheckpointGeometry
             ? "it is a LoRA, a change to a model and not a model: merge it into the model's weights first, and give the merged file"
             : Has(n => n.Contains("encoder.down", StringComparison.Ordinal) || n.Contains("decoder.up", StringComparison.Ordinal)
                 || n.StartsWith("first_stage_model.", StringComparison.Ordinal)) ? "it holds an autoencoder (VAE)"
-            : Has(n => n.Contains("self_attn.norm_q.", StringComparison.Ordinal) || n.StartsWith("blocks.0.attn1.", StringComparison.Ordinal)) ? "it looks like a WAN transformer"
+            : Has(n => n.Contains("self_attn.norm_q.", StringComparison.Ordinal) || n.StartsWith("blocks.0.attn1.", StringComparison.Ordinal))
+                ? "it looks like a WAN transformer"
             : Has(n => n.Contains("individual_token_refiner", StringComparison.Ordinal) || n.Contains("token_refiner.refiner_blocks", StringComparison.Ordinal))
                 ? "it looks like a HunyuanVideo transformer"
-            : Has(n => n.Contains("double_blocks.0.img_attn.qkv.", StringComparison.Ordinal) || n.StartsWith("single_transformer_blocks.", StringComparison.Ordinal))
+            : Has(n => n.Contains("double_blocks.0.img_attn.qkv.", StringComparison.Ordinal)
+                || n.StartsWith("single_transformer_blocks.", StringComparison.Ordinal))
                 ? "it looks like a FLUX transformer"
-            : Has(n => n.Contains("text_model.encoder", StringComparison.Ordinal) || n.StartsWith("encoder.block.", StringComparison.Ordinal)) ? "it looks like a text encoder"
+            : Has(n => n.Contains("text_model.encoder", StringComparison.Ordinal) || n.StartsWith("encoder.block.", StringComparison.Ordinal))
+                ? "it looks like a text encoder"
             : null;
         return new ModelFormatException(
             checkpoint.Path, $"the checkpoint has {missing}: it is no {model} transformer{(found is null ? string.Empty : "; " + found)}");

@@ -119,7 +119,8 @@ public abstract class DiTProgram : IDisposable
         OnProbe(depth, x0, p, extras);
     }
 
-    /// <summary>Body: blocks [depth, M) from p (and the other streams as the probe left them). Writes the residual y - x0 [B, T, D] unless it is empty.</summary>
+    /// <summary>Body: blocks [depth, M) from p (and the other streams as the probe left them). Writes the residual y - x0 [B, T, D] unless it is
+    /// empty.</summary>
     public void Body(int depth, in Tensor x0, in Tensor p, in Tensor residual)
     {
         using Use use = Enter();

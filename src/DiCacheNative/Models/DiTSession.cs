@@ -41,7 +41,8 @@ public sealed class DiTSession : IDisposable
     private int _planVersion;
 
     /// <summary>Creates a session.</summary>
-    /// <param name="program">The model, laid out for the shape. Its slots are branches, or branch * samples + sample when samples decide for themselves.</param>
+    /// <param name="program">The model, laid out for the shape. Its slots are branches, or branch * samples + sample when samples decide for
+    /// themselves.</param>
     /// <param name="policy">The cache.</param>
     /// <param name="options">Branches, samples and what is recorded.</param>
     /// <exception cref="ArgumentException">The probe is deeper than the model allows, or batch and scope do not go together.</exception>
@@ -53,13 +54,15 @@ public sealed class DiTSession : IDisposable
         (_program, _backend, _policy, _options) = (program, program.Backend, policy, options ?? new SessionOptions());
         if (policy.ProbeDepth > program.ProbeBlocks)
         {
-            throw new ArgumentException($"the probe depth of the cache is {policy.ProbeDepth}, but a probe of this model has at most {program.ProbeBlocks} blocks");
+            throw new ArgumentException(
+                $"the probe depth of the cache is {policy.ProbeDepth}, but a probe of this model has at most {program.ProbeBlocks} blocks");
         }
 
         bool perSample = policy.Scope == DecisionScope.Sample;
         if (_options.Samples > 1 && perSample != (program.Batch == 1))
         {
-            throw new ArgumentException($"policy {policy.Name} decides per {policy.Scope}: it needs a program for {(perSample ? 1 : _options.Samples)} samples, not {program.Batch}");
+            throw new ArgumentException(
+                $"policy {policy.Name} decides per {policy.Scope}: it needs a program for {(perSample ? 1 : _options.Samples)} samples, not {program.Batch}");
         }
 
         _lanesPerBranch = _options.Samples / program.Batch;
@@ -183,7 +186,8 @@ public sealed class DiTSession : IDisposable
         return LastDecision;
     }
 
-    /// <summary>Frees the plans and the feature maps; the program stays. When a step runs on another thread, they are freed as it ends. May be called twice.</summary>
+    /// <summary>Frees the plans and the feature maps; the program stays. When a step runs on another thread, they are freed as it ends. May be called
+    /// twice.</summary>
     public void Dispose() => _lifetime.End();
 
     private void Free()
@@ -274,7 +278,8 @@ public sealed class DiTSession : IDisposable
         ProbeChange change = new(hasInput ? sums.InputChange / sums.InputPrevious : float.NaN, sums.ProbeChange / sums.ProbePrevious, raw);
         CacheVerdict verdict = _policy.Decide(info, change, lane.State);
         Outcome outcome = new(
-            verdict.Skip && lane.State.ComputedSteps > 0 ? StepDecision.Skip : StepDecision.Resume, hasInput ? change.DeltaX : null, change.DeltaY, verdict.Error, verdict.Accumulated,
+            verdict.Skip && lane.State.ComputedSteps > 0 ? StepDecision.Skip : StepDecision.Resume, hasInput ? change.DeltaX : null, change.DeltaY,
+            verdict.Error, verdict.Accumulated,
             NonFinite: !float.IsFinite(verdict.Error) || raw is { } g && float.IsNaN(g));
         if (!verdict.Skip || lane.State.ComputedSteps == 0)
         {
@@ -315,7 +320,8 @@ public sealed class DiTSession : IDisposable
         Tensor x = lane.Input, p = lane.Probe, older = lane.OlderResidual, residual = lane.ResidualTarget;
         BlendInputs blend = new(x, lane.NewerResidual, segment == Segment.AlignedHead ? older : default, _gamma);
         ProbeInputs inputs = new(
-            p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty || lane.GammaDenominator is not null ? default : lane.NewerProbeResidual);
+            p, lane.PreviousProbe, x, lane.PreviousInput, lane.OlderProbeResidual, lane.OlderProbeResidual.IsEmpty || lane.GammaDenominator is not null
+                ? default : lane.NewerProbeResidual);
         ProbeForm form = _options.ProbeForm;
         bool rides = form == ProbeForm.Epilogue;
         ResidualExtras extras = rides ? new ResidualExtras(Probe: inputs with { Probe = default }, ProbeSums: _sums) : default;
@@ -381,7 +387,8 @@ public sealed class DiTSession : IDisposable
     private readonly record struct PlanKey(Segment Segment, int Slot, int Layout);
 
     private readonly record struct Outcome(
-        StepDecision Decision, float? DeltaX = null, float? DeltaY = null, float? Error = null, float? Accumulated = null, float? GammaRaw = null, float? Gamma = null,
+        StepDecision Decision, float? DeltaX = null, float? DeltaY = null, float? Error = null, float? Accumulated = null, float? GammaRaw = null,
+        float? Gamma = null,
         bool NonFinite = false)
     {
         public CacheTraceRow ToRow(in StepInfo info, double microseconds) => new()

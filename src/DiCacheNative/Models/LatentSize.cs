@@ -11,7 +11,8 @@ public readonly record struct LatentSize(int Frames, int Height, int Width)
 
     /// <summary>F * H * W.</summary>
     /// <exception cref="ArgumentException">There are more than 2^31 - 1.</exception>
-    public int Positions => Count <= MostPositions ? (int)Count : throw new ArgumentException($"{this} are {Count:N0} positions; at most {MostPositions:N0} can be laid out");
+    public int Positions => Count <= MostPositions ? (int)Count
+        : throw new ArgumentException($"{this} are {Count:N0} positions; at most {MostPositions:N0} can be laid out");
 
     // The product of three numbers of 31 bits may take more than 64.
     private Int128 Count => (Int128)Frames * Height * Width;
@@ -25,12 +26,14 @@ public readonly record struct LatentSize(int Frames, int Height, int Width)
     {
         if (frames < 1 || frames % 4 != 1 || height < 16 || width < 16 || height % 16 != 0 || width % 16 != 0)
         {
-            throw new ArgumentException($"a video of {frames} frames of {width}x{height} is not possible: frames must be 4 n + 1, width and height multiples of 16");
+            throw new ArgumentException(
+                $"a video of {frames} frames of {width}x{height} is not possible: frames must be 4 n + 1, width and height multiples of 16");
         }
 
         LatentSize latent = new(((frames - 1) / 4) + 1, height / 8, width / 8);
         return latent.Count <= MostPositions ? latent : throw new ArgumentException(
-            $"a video of {frames} frames of {width}x{height} is too large: it has more than {MostPositions:N0} latents; ask for fewer frames or a smaller picture");
+            $"a video of {frames} frames of {width}x{height} is too large: it has more than {MostPositions:N0} latents; ask for fewer frames or a smaller "
+                + $"picture");
     }
 
     /// <summary>The grid of patches pt x ph x pw.</summary>

@@ -9,10 +9,11 @@ namespace DiCacheNative.Models;
 /// Memory that a model takes for a shape and a cache, told before anything is allocated. A pipeline adds what its text encoders and its decoder take.
 /// </summary>
 /// <remarks>
-/// Weights, activations and cache are counted exactly. Text encoders and decoder are graphs that tell nothing of their memory; theirs is estimated. Text encoders:
-/// 32 numbers of 4 bytes for each feature of each token. Decoder: bytes per pixel as the folder's vae/config.json gives them ("decoder_bytes_per_pixel", measured), or
-/// 8 (c + c'), where c and c' are the two smallest of its channel counts: near the end it holds two maps of each at full size. Measured with the embedded image decoder
-/// (c = 24, c' = 40: 512): 465 bytes per pixel between 512 and 1024 pixels a side and 605 between 1024 and 2048, the decoded picture and its copies included.
+/// Weights, activations and cache are counted exactly. Text encoders and decoder are graphs that tell nothing of their memory; theirs is estimated. Text
+/// encoders: 32 numbers of 4 bytes for each feature of each token. Decoder: bytes per pixel as the folder's vae/config.json gives them
+/// ("decoder_bytes_per_pixel", measured), or 8 (c + c'), where c and c' are the two smallest of its channel counts: near the end it holds two maps of each at
+/// full size. Measured with the embedded image decoder (c = 24, c' = 40: 512): 465 bytes per pixel between 512 and 1024 pixels a side and 605 between 1024 and
+/// 2048, the decoded picture and its copies included.
 /// </remarks>
 /// <param name="Parameters">Number of parameters.</param>
 /// <param name="WeightBytes">Weights: matrices in the type asked for, vectors in F32.</param>
@@ -40,7 +41,8 @@ public sealed record MemoryPlan(long Parameters, long WeightBytes, long Activati
 
     /// <summary>A number of bytes as people read it, as in "6.4 GB".</summary>
     internal static string Text(long bytes) => bytes >= 1_000_000_000
-        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB") : string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(bytes / 1e6):0} MB");
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB")
+            : string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(bytes / 1e6):0} MB");
 
     /// <summary>Refuses weights that do not fit into what is free, before the first of them is read.</summary>
     /// <param name="backend">Where they go.</param>
@@ -53,7 +55,8 @@ public sealed record MemoryPlan(long Parameters, long WeightBytes, long Activati
         if (needed > free)
         {
             throw new BackendException(
-                $"not enough memory for the weights of {path}: they take {Text(needed)} on the {backend.Name} backend, and {Text(free)} are free; choose a smaller model or free memory");
+                $"not enough memory for the weights of {path}: they take {Text(needed)} on the {backend.Name} backend, and {Text(free)} are free; choose a "
+                    + $"smaller model or free memory");
         }
     }
 

@@ -40,7 +40,8 @@ public sealed class ModelJson
             return fallback ?? throw Missing(key, "an integer");
         }
 
-        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out int number) ? number : throw Wrong(key, "an integer");
+        return _root.GetProperty(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out int number) ? number
+            : throw Wrong(key, "an integer");
     }
 
     /// <summary>A number; the fallback when the key is missing or null.</summary>

@@ -28,7 +28,8 @@ internal readonly record struct TileRamp(int Start, float[] Weights)
     /// <param name="tiles">Tiles in latents.</param>
     /// <param name="scale">Values per latent.</param>
     /// <param name="shared">Values that neighbours share.</param>
-    /// <param name="last">Values that the last latent of a tile adds: as many as the others in space; in time, 1, since the first frame has no three before it.</param>
+    /// <param name="last">Values that the last latent of a tile adds: as many as the others in space; in time, 1, since the first frame has no three before
+    /// it.</param>
     public static TileRamp[] Along((int Start, int Count)[] tiles, int scale, int shared, int last)
     {
         TileRamp[] ramps = new TileRamp[tiles.Length];

@@ -1,12 +1,12 @@
 namespace DiCacheNative.Pipelines;
 
 /// <summary>
-/// How the latents of an image are cut for a decoder: square tiles of at most <see cref="Tile"/> latents a side that overlap by <see cref="Overlap"/>. Within an overlap
-/// the earlier tile fades out linearly while the later one fades in.
+/// How the latents of an image are cut for a decoder: square tiles of at most <see cref="Tile"/> latents a side that overlap by <see cref="Overlap"/>. Within
+/// an overlap the earlier tile fades out linearly while the later one fades in.
 /// </summary>
 /// <remarks>
-/// The decoder's memory then follows the tile and not the image. A decoder sees no farther than its tile, so the image differs slightly from one that is decoded whole;
-/// latents no larger than one tile are decoded whole, exactly.
+/// The decoder's memory then follows the tile and not the image. A decoder sees no farther than its tile, so the image differs slightly from one that is
+/// decoded whole; latents no larger than one tile are decoded whole, exactly.
 /// </remarks>
 public sealed record ImageTiling
 {

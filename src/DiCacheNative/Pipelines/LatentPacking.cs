@@ -39,7 +39,8 @@ public static class LatentPacking
         long expected = 4L * channels * gridHeight * gridWidth;
         if (planes != expected || tokens != expected)
         {
-            throw new ShapeException($"packing {channels} channels of {2 * gridHeight}x{2 * gridWidth} needs {expected} values, not {planes} planes and {tokens} tokens");
+            throw new ShapeException(
+                $"packing {channels} channels of {2 * gridHeight}x{2 * gridWidth} needs {expected} values, not {planes} planes and {tokens} tokens");
         }
     }
 }

@@ -15,7 +15,8 @@ internal static class TiledImageDecoding
     /// <param name="width">Columns of the latent.</param>
     /// <param name="cancellationToken">Ends the run early.</param>
     /// <exception cref="ShapeException">The images together are larger than an array can be.</exception>
-    public static ImagePlanes Decode(IVaeDecoder decoder, ImageTiling? tiling, float[] latent, int batch, int height, int width, CancellationToken cancellationToken)
+    public static ImagePlanes Decode(IVaeDecoder decoder, ImageTiling? tiling, float[] latent, int batch, int height, int width,
+        CancellationToken cancellationToken)
     {
         int channels = (int)(latent.Length / ((long)batch * height * width));
         (int tile, int overlap) = (tiling?.Tile ?? Math.Max(height, width), tiling?.Overlap ?? 0);
@@ -51,10 +52,12 @@ internal static class TiledImageDecoding
     private static int Values(int batch, int height, int width, int scale)
     {
         long values = 3L * batch * height * scale * width * scale;
-        return values <= Array.MaxLength ? (int)values : throw new ShapeException($"{batch} images of {scale * width}x{scale * height} are {values:N0} values; at most {Array.MaxLength:N0} can be held together");
+        return values <= Array.MaxLength ? (int)values : throw new ShapeException(
+            $"{batch} images of {scale * width}x{scale * height} are {values:N0} values; at most {Array.MaxLength:N0} can be held together");
     }
 
-    private static float[] Cut(ReadOnlySpan<float> latent, int channels, (int Height, int Width) size, (int Start, int Count) rows, (int Start, int Count) columns)
+    private static float[] Cut(ReadOnlySpan<float> latent, int channels, (int Height, int Width) size, (int Start, int Count) rows,
+        (int Start, int Count) columns)
     {
         float[] result = new float[channels * rows.Count * columns.Count];
         int at = 0;

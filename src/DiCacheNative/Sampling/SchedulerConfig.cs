@@ -3,12 +3,13 @@ using DiCacheNative.Models;
 namespace DiCacheNative.Sampling;
 
 /// <summary>
-/// What a <c>scheduler_config.json</c> of diffusers says about flow matching. Defaults are those of diffusers. What the file asks for is obeyed or refused: a class or
-/// a setting that this engine does not have is an error that names it.
+/// What a <c>scheduler_config.json</c> of diffusers says about flow matching. Defaults are those of diffusers. What the file asks for is obeyed or refused: a
+/// class or a setting that this engine does not have is an error that names it.
 /// </summary>
 public sealed record SchedulerConfig
 {
-    /// <summary>Shifts lie in [<see cref="SmallestShift"/>, <see cref="LargestShift"/>): beyond, all noise levels fall together and are no numbers any more.</summary>
+    /// <summary>Shifts lie in [<see cref="SmallestShift"/>, <see cref="LargestShift"/>): beyond, all noise levels fall together and are no numbers any
+    /// more.</summary>
     internal const float SmallestShift = 0.001f;
 
     /// <summary>The other end.</summary>
@@ -17,13 +18,15 @@ public sealed record SchedulerConfig
     // Settings that this engine has in one way only, with that way as JSON. A key that is missing or null is as here.
     private static readonly (string Key, string Value)[] s_common =
     [
-        ("use_karras_sigmas", "false"), ("use_exponential_sigmas", "false"), ("use_beta_sigmas", "false"), ("invert_sigmas", "false"), ("stochastic_sampling", "false"),
+        ("use_karras_sigmas", "false"), ("use_exponential_sigmas", "false"), ("use_beta_sigmas", "false"), ("invert_sigmas", "false"),
+            ("stochastic_sampling", "false"),
         ("shift_terminal", "null"), ("time_shift_type", "\"exponential\""), ("prediction_type", "\"flow_prediction\""),
     ];
 
     private static readonly (string Key, string Value)[] s_multistep =
     [
-        ("use_flow_sigmas", "true"), ("use_dynamic_shifting", "false"), ("solver_order", "2"), ("lower_order_final", "true"), ("final_sigmas_type", "\"zero\""), ("thresholding", "false"),
+        ("use_flow_sigmas", "true"), ("use_dynamic_shifting", "false"), ("solver_order", "2"), ("lower_order_final", "true"),
+            ("final_sigmas_type", "\"zero\""), ("thresholding", "false"),
         ("rescale_betas_zero_snr", "false"),
     ];
 
@@ -32,7 +35,8 @@ public sealed record SchedulerConfig
 
     private static readonly (string Key, string Value)[] s_dpm =
     [
-        ("solver_type", "\"midpoint\""), ("algorithm_type", "\"dpmsolver++\""), ("euler_at_final", "false"), ("use_lu_lambdas", "false"), ("variance_type", "null"),
+        ("solver_type", "\"midpoint\""), ("algorithm_type", "\"dpmsolver++\""), ("euler_at_final", "false"), ("use_lu_lambdas", "false"),
+            ("variance_type", "null"),
     ];
 
     /// <summary>Most noise levels in training; released models have 1000.</summary>
@@ -50,7 +54,8 @@ public sealed record SchedulerConfig
         "UniPCMultistepScheduler" or "FlowUniPCMultistepScheduler" => SamplingMethod.UniPc,
         "DPMSolverMultistepScheduler" or "FlowDPMSolverMultistepScheduler" => SamplingMethod.DpmPlusPlus,
         _ => throw new ModelFormatException(
-            $"\"_class_name\" is {ClassName}, which this engine does not have; it has FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler and DPMSolverMultistepScheduler"),
+            $"\"_class_name\" is {ClassName}, which this engine does not have; it has FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler and "
+                + $"DPMSolverMultistepScheduler"),
     };
 
     /// <summary>Shift of the noise levels towards noise, s t / (1 + (s - 1) t); 1 for none. Not used with dynamic shifting.</summary>
@@ -110,14 +115,18 @@ public sealed record SchedulerConfig
     /// <exception cref="ModelFormatException">A number is out of range.</exception>
     public void CheckRanges(string path)
     {
-        Require(Shift >= SmallestShift && Shift < LargestShift, path, $"\"shift\" must be positive and below {LargestShift}, at least {SmallestShift}, not {Shift}");
-        Require(TrainTimesteps is >= 2 and <= MostTimesteps, path, $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}, not {TrainTimesteps}");
+        Require(Shift >= SmallestShift && Shift < LargestShift, path,
+            $"\"shift\" must be positive and below {LargestShift}, at least {SmallestShift}, not {Shift}");
+        Require(TrainTimesteps is >= 2 and <= MostTimesteps, path,
+            $"\"num_train_timesteps\" must be at least 2 and at most {MostTimesteps}, not {TrainTimesteps}");
         Require(BaseImageTokens >= 0, path, "\"base_image_seq_len\" must not be negative");
         Require(MaxImageTokens > BaseImageTokens, path, "\"max_image_seq_len\" must be above \"base_image_seq_len\"");
-        Require(Math.Abs(BaseShift) <= 20 && Math.Abs(MaxShift) <= 20, path, "\"base_shift\" and \"max_shift\", which are exponents, must lie between -20 and 20");
+        Require(Math.Abs(BaseShift) <= 20 && Math.Abs(MaxShift) <= 20, path,
+            "\"base_shift\" and \"max_shift\", which are exponents, must lie between -20 and 20");
         Require(
             Math.Abs(Line(1)) <= LargestMu && Math.Abs(Line(LargeImageTokens)) <= LargestMu, path,
-            $"\"base_image_seq_len\" {BaseImageTokens} and \"max_image_seq_len\" {MaxImageTokens} lie too close together for a shift from {BaseShift} to {MaxShift}");
+            $"\"base_image_seq_len\" {BaseImageTokens} and \"max_image_seq_len\" {MaxImageTokens} lie too close together for a shift from {BaseShift} to "
+                + $"{MaxShift}");
     }
 
     /// <summary>The exponent of the dynamic shift: a straight line through the two points above, and beyond them.</summary>

@@ -143,7 +143,8 @@ internal sealed class PatternAlphabet
                 depth--;
                 character = -1;
             }
-            else if (depth > 0 && character >= 0 && i + length + 1 < pattern.Length && pattern[i + length] == '-' && pattern[i + length + 1] is not (']' or '['))
+            else if (depth > 0 && character >= 0 && i + length + 1 < pattern.Length && pattern[i + length] == '-'
+                && pattern[i + length + 1] is not (']' or '['))
             {
                 (int endLength, int end) = Next(pattern, i + length + 1);
                 if (end >= character)
@@ -178,7 +179,8 @@ internal sealed class PatternAlphabet
         switch (pattern[at + 1])
         {
             case 'u' when Hex(pattern, at + 2, 4) is int unit:
-                return char.IsHighSurrogate((char)unit) && pattern.AsSpan(at + 6).StartsWith("\\u") && Hex(pattern, at + 8, 4) is int low && char.IsLowSurrogate((char)low)
+                return char.IsHighSurrogate((char)unit) && pattern.AsSpan(at + 6).StartsWith("\\u") && Hex(pattern, at + 8, 4) is int low
+                    && char.IsLowSurrogate((char)low)
                     ? (12, char.ConvertToUtf32((char)unit, (char)low)) : (6, unit);
             case 'x' when Hex(pattern, at + 2, 2) is int unit:
                 return (4, unit);

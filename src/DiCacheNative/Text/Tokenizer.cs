@@ -60,7 +60,8 @@ public sealed class Tokenizer
     /// </param>
     /// <exception cref="ArgumentException">The text has more than a million characters.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length leaves no room for the special tokens.</exception>
-    /// <exception cref="ModelFormatException">Padding is needed and the files name no padding token, or the rules of the file take too long or too much memory for a text.</exception>
+    /// <exception cref="ModelFormatException">Padding is needed and the files name no padding token, or the rules of the file take too long or too much memory
+    /// for a text.</exception>
     public TokenizedText Encode(string text, int? maxLength = null)
     {
         ArgumentNullException.ThrowIfNull(text);

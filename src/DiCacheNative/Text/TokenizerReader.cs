@@ -112,7 +112,8 @@ internal static partial class TokenizerReader
         string content = token.Get("content").Text();
         if (content.Length is 0 or > TokenizerParts.LongestToken)
         {
-            throw token.Error(content.Length == 0 ? "an added token is empty" : $"an added token has {content.Length} characters, {TokenizerParts.LongestToken} are the most");
+            throw token.Error(content.Length == 0 ? "an added token is empty"
+                : $"an added token has {content.Length} characters, {TokenizerParts.LongestToken} are the most");
         }
 
         bool isSpecial = token.Find("special")?.Flag() ?? false;

@@ -31,7 +31,8 @@ internal static partial class CheckpointFolder
             1 => chosen[0].Paths(folder),
             0 => throw new ModelFormatException(folder, $"the directory holds no {FileSuffix} file and no {IndexSuffix}"),
             _ => throw new ModelFormatException(
-                folder, $"the directory holds several checkpoints, name one of them: {Listing.Of([.. chosen.Select(c => c.Name).Order(StringComparer.Ordinal)])}"),
+                folder, $"the directory holds several checkpoints, name one of them: "
+                    + $"{Listing.Of([.. chosen.Select(c => c.Name).Order(StringComparer.Ordinal)])}"),
         };
     }
 
@@ -123,7 +124,8 @@ internal static partial class CheckpointFolder
             bool complete = Count is >= 1 and <= MostParts && Parts.Count == Count
                 && (Parts.Count == 1 || Enumerable.Range(1, Count).All(i => Parts[i - 1] == $"{Stem}-{i:00000}-of-{Count:00000}{FileSuffix}"));
             return complete ? [.. Parts.Select(p => Path.Combine(folder, p))] : throw new ModelFormatException(
-                folder, $"the checkpoint {Name} has {Count} parts, of which {Parts.Count} {(Parts.Count == 1 ? "is" : "are")} here, and no {Stem}{IndexSuffix}: "
+                folder, $"the checkpoint {Name} has {Count} parts, of which {Parts.Count} {(Parts.Count == 1 ? "is" : "are")} here, and no "
+                    + $"{Stem}{IndexSuffix}: "
                 + "download the missing files");
         }
     }

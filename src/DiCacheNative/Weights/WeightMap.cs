@@ -82,7 +82,8 @@ public sealed class WeightMap
     public void Finish(Action<string>? log = null)
     {
         Findings extra = new("left over"), unused = new("not used, since no layer of the model takes it");
-        foreach (string name in _checkpoint.Names.Where(n => n.StartsWith(_prefix, StringComparison.Ordinal) && !_taken.Contains(n)).Order(StringComparer.Ordinal))
+        foreach (string name in _checkpoint.Names.Where(n => n.StartsWith(_prefix, StringComparison.Ordinal) && !_taken.Contains(n)).Order(
+            StringComparer.Ordinal))
         {
             (IsNoWeight(name) ? unused : extra).Add(true, $"{name} {_checkpoint.UnsupportedType(name) ?? string.Empty}{Text(_checkpoint.ShapeOf(name))}");
         }

@@ -7,13 +7,15 @@ internal sealed class FolderTarget() : Target("folder", 0.6)
 {
     private static readonly string s_models = Repository("models");
 
-    private static readonly string[] s_strays = ["._model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "x.safetensors", "config.json", "sampling.json", "model_index.json"];
+    private static readonly string[] s_strays = ["._model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "x.safetensors", "config.json",
+        "sampling.json", "model_index.json"];
 
     public override void Run(Random random, string folder)
     {
         bool isFlux = random.Next(2) == 0;
         string source = Path.Combine(s_models, isFlux ? "shapes-flux" : "shapes-wan");
-        string[] files = [.. Directory.GetFiles(source, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.GetFiles(source, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith(".md", StringComparison.Ordinal)).Order(
+            StringComparer.Ordinal)];
         HashSet<string> changed = [.. Enumerable.Range(0, random.Next(1, 3)).Select(_ => files[random.Next(files.Length)])];
         foreach (string file in files)
         {

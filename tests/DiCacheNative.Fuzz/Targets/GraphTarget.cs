@@ -122,7 +122,8 @@ internal sealed class GraphTarget() : Target("graph", 12, typeof(Tensors.ShapeEx
                 graph.Node("Squeeze", [from], to);
                 break;
             case 2:
-                graph.Node("ReduceMean", [from], to, ("axes", [.. Enumerable.Range(0, random.Next(1, 4)).Select(i => (long)i)], true), ("keepdims", [random.Next(2)], false));
+                graph.Node("ReduceMean", [from], to, ("axes", [.. Enumerable.Range(0, random.Next(1, 4)).Select(i => (long)i)], true),
+                    ("keepdims", [random.Next(2)], false));
                 break;
             case 3:
                 graph.Node("Flatten", [from], to, ("axis", [random.Next(4)], false));

@@ -13,7 +13,8 @@ internal sealed class SafetensorsTarget() : Target("safetensors", 250)
 {
     public override void Run(Random random, string folder)
     {
-        CheckpointText text = new CheckpointText().Add("first.weight", "F32", 32, 2, 3).Add("second.bias", "BF16", 16, 4).Add("none", "F32", 32, 0).Add("scalar", "I64", 64);
+        CheckpointText text = new CheckpointText().Add("first.weight", "F32", 32, 2, 3).Add("second.bias", "BF16", 16, 4).Add("none", "F32", 32, 0).Add(
+            "scalar", "I64", 64);
         if (random.Next(8) != 0)
         {
             text.Mutate(random);
@@ -43,7 +44,8 @@ internal sealed class ShardsTarget() : Target("shards", 80)
 
     private static readonly string[] s_strays =
     [
-        "._m.safetensors", "m.fp16.safetensors", "m.safetensors", "m.safetensors.index.fp16.json", "m-00003-of-00002.safetensors", "m-00001-of-00001.safetensors", "m-99999-of-99999.safetensors",
+        "._m.safetensors", "m.fp16.safetensors", "m.safetensors", "m.safetensors.index.fp16.json", "m-00003-of-00002.safetensors",
+            "m-00001-of-00001.safetensors", "m-99999-of-99999.safetensors",
         "m-00000-of-00000.safetensors", "n.safetensors.index.json", ".hidden.safetensors", "x.safetensors", "config.json",
     ];
 
@@ -86,20 +88,25 @@ internal sealed class ModelTarget() : Target("model", 25)
 
     private static readonly FluxConfig s_flux = new()
     {
-        InChannels = 8, OutChannels = 8, DoubleBlocks = 1, SingleBlocks = 1, Heads = 1, HeadDim = 12, JointDim = 5, PooledDim = 3, GuidanceEmbeds = false, RopeAxes = [4, 4, 4],
+        InChannels = 8, OutChannels = 8, DoubleBlocks = 1, SingleBlocks = 1, Heads = 1, HeadDim = 12, JointDim = 5, PooledDim = 3, GuidanceEmbeds = false,
+            RopeAxes = [4, 4, 4],
     };
 
-    private static readonly WanConfig s_wan = new() { InChannels = 2, OutChannels = 2, Width = 12, MlpWidth = 16, Heads = 1, Layers = 1, TextDim = 5, TextTokens = 4, FrequencyWidth = 8 };
+    private static readonly WanConfig s_wan =
+        new() { InChannels = 2, OutChannels = 2, Width = 12, MlpWidth = 16, Heads = 1, Layers = 1, TextDim = 5, TextTokens = 4, FrequencyWidth = 8 };
 
     private static readonly HunyuanConfig s_hunyuan = new()
     {
-        Channels = 2, DoubleBlocks = 1, SingleBlocks = 1, RefinerBlocks = 1, Heads = 1, HeadDim = 12, MlpWidth = 16, TextDim = 5, PooledDim = 3, RopeAxes = [4, 4, 4],
+        Channels = 2, DoubleBlocks = 1, SingleBlocks = 1, RefinerBlocks = 1, Heads = 1, HeadDim = 12, MlpWidth = 16, TextDim = 5, PooledDim = 3,
+            RopeAxes = [4, 4, 4],
     };
 
     private static readonly (Action<TensorReader> TakeAll, string Config, Action<string> Load)[] s_models =
     [
-        (t => new DiffusersFluxSource(s_flux, t).TakeAll(), ConfigTarget.Flux, LoadFlux), (t => new OriginalFluxSource(s_flux, t).TakeAll(), ConfigTarget.Flux, LoadFlux),
-        (t => new DiffusersWanSource(s_wan, t).TakeAll(), ConfigTarget.WanDiffusers, LoadWan), (t => new OriginalWanSource(s_wan, t).TakeAll(), ConfigTarget.Wan, LoadWan),
+        (t => new DiffusersFluxSource(s_flux, t).TakeAll(), ConfigTarget.Flux, LoadFlux),
+            (t => new OriginalFluxSource(s_flux, t).TakeAll(), ConfigTarget.Flux, LoadFlux),
+        (t => new DiffusersWanSource(s_wan, t).TakeAll(), ConfigTarget.WanDiffusers, LoadWan),
+        (t => new OriginalWanSource(s_wan, t).TakeAll(), ConfigTarget.Wan, LoadWan),
         (t => new DiffusersHunyuanSource(s_hunyuan, t).TakeAll(), ConfigTarget.HunyuanDiffusers, LoadHunyuan),
         (t => new OriginalHunyuanSource(s_hunyuan, t).TakeAll(), ConfigTarget.Hunyuan, LoadHunyuan),
     ];

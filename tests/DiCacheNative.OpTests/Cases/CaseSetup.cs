@@ -86,7 +86,8 @@ public sealed class CaseSetup(IBackend backend, int seed = 1) : IDisposable
         return type switch
         {
             DType.F16 => (double)(Half)single,
-            DType.BF16 => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(single) + 0x7FFF + ((BitConverter.SingleToUInt32Bits(single) >> 16) & 1)) & 0xFFFF0000),
+            DType.BF16 => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(single) + 0x7FFF
+                + ((BitConverter.SingleToUInt32Bits(single) >> 16) & 1)) & 0xFFFF0000),
             _ => single,
         };
     }

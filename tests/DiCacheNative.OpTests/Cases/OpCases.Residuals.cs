@@ -29,9 +29,11 @@ public static partial class OpCases
     }
 
     private static OpCase Residual(
-        int batch, int rows, int cols, int gates = 1, Layout layout = Layout.Dense, bool norm = false, bool residual = false, bool probe = false, bool inPlace = false)
+        int batch, int rows, int cols, int gates = 1, Layout layout = Layout.Dense, bool norm = false, bool residual = false, bool probe = false,
+        bool inPlace = false)
     {
-        string variant = $"{(gates == 0 ? " no gate" : "")}{(layout == Layout.Dense ? "" : $" {layout}")}{(norm ? " +norm" : "")}{(residual ? " +residual" : "")}"
+        string variant = $"{(gates == 0 ? " no gate" : "")}{(layout == Layout.Dense ? "" : $" {layout}")}"
+            + $"{(norm ? " +norm" : "")}{(residual ? " +residual" : "")}"
             + $"{(probe ? " +probe" : "")}{(inPlace ? " in place" : "")}";
         double elements = (double)batch * rows * cols;
         int maps = 3 + (norm ? 1 : 0) + (residual ? 2 : 0) + (probe ? 5 : 0);
@@ -121,15 +123,18 @@ public static partial class OpCases
                     NewerProbeResidual = gamma && denominator ? inputs.NewerProbeResidual : default,
                 };
                 s.Expect(sums, (_, _) => Reference.Probe(
-                    (b, r) => Reference.Row(t[0], b, r), t[0], change ? t[1] : null, t[2], only.Length == 0 ? t[3] : null, gamma ? t[4] : null, denominator ? t[5] : null));
+                    (b, r) => Reference.Row(t[0], b, r), t[0], change ? t[1] : null, t[2], only.Length == 0 ? t[3] : null, gamma ? t[4] : null, denominator
+                        ? t[5] : null));
                 return () => s.Backend.ProbeL1(inputs, sums.Tensor, form);
             });
     }
 
-    private static OpCase Blend(ProbeForm form, int batch, int rows, int cols, Layout layout = Layout.Dense, bool older = true, bool norm = false, bool inPlace = false, bool normOnly = false)
+    private static OpCase Blend(ProbeForm form, int batch, int rows, int cols, Layout layout = Layout.Dense, bool older = true, bool norm = false,
+        bool inPlace = false, bool normOnly = false)
     {
         double elements = (double)batch * rows * cols;
-        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(older ? "" : " reuse")}{(norm ? " +norm" : "")}{(inPlace ? " in place" : "")}{(normOnly ? " only" : "")}";
+        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(older ? "" : " reuse")}{(norm ? " +norm" : "")}"
+            + $"{(inPlace ? " in place" : "")}{(normOnly ? " only" : "")}";
         return new OpCase($"trajectory_blend {form} {batch}x{rows}x{cols}{variant}", 4 * elements, (norm ? 5 : 4) * elements, 0, RowF32, RowBf16, s =>
         {
             TestTensor x = inPlace ? s.InOut(batch, rows, cols, layout) : s.Input(batch, rows, cols, layout), r1 = s.Input(batch, rows, cols, layout);

@@ -35,7 +35,8 @@ public static partial class OpCases
         int batch, int rows, int cols, Layout layout = Layout.Dense, bool scale = true, bool shift = true, float offset = 1, int modulations = 1,
         bool inPlace = false, double mean = 0)
     {
-        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(scale ? "" : " no scale")}{(shift ? "" : " no shift")}{(offset == 1 ? "" : " affine")}"
+        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(scale ? "" : " no scale")}{(shift ? "" : " no shift")}"
+            + $"{(offset == 1 ? "" : " affine")}"
             + $"{(inPlace ? " in place" : "")}{(mean == 0 ? "" : " off centre")}";
         double elements = (double)batch * rows * cols;
         return new OpCase(
@@ -61,12 +62,14 @@ public static partial class OpCases
     /// <param name="keys">Whether there are keys.</param>
     /// <param name="keyRows">Rows of the keys; 0 for L.</param>
     private static OpCase QkNormRope(
-        int batch, int rows, int heads, int headWidth, Layout layout = Layout.Dense, bool perRow = false, int rope = 1, int ropeRows = 0, bool keys = true, int keyRows = 0)
+        int batch, int rows, int heads, int headWidth, Layout layout = Layout.Dense, bool perRow = false, int rope = 1, int ropeRows = 0, bool keys = true,
+        int keyRows = 0)
     {
         int width = heads * headWidth;
         ropeRows = ropeRows == 0 ? rows : ropeRows;
         keyRows = keyRows == 0 ? rows : keyRows;
-        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(perRow ? " per row" : "")}{(rope == 0 ? " no rope" : rope > 1 ? " rope per sample" : "")}"
+        string variant = $"{(layout == Layout.Dense ? "" : $" {layout}")}{(perRow ? " per row" : "")}"
+            + $"{(rope == 0 ? " no rope" : rope > 1 ? " rope per sample" : "")}"
             + $"{(ropeRows == rows ? "" : $" rope {ropeRows}")}{(keys ? "" : " no keys")}{(keyRows == rows ? "" : $" keys {keyRows}")}";
         double elements = (double)batch * (rows + (keys ? keyRows : 0)) * width;
         return new OpCase($"qk_norm_rope {batch}x{rows}x{heads}x{headWidth}{variant}", 8 * elements, 2 * elements, 0, RowF32, RowBf16, s =>
@@ -74,7 +77,8 @@ public static partial class OpCases
             TestTensor q = s.InOut(batch, rows, width, layout);
             TestTensor? k = keys ? s.InOut(batch, keyRows, width, layout, scale: 3) : null;
             TestTensor qScale = s.Parameter(1, 1, perRow ? width : headWidth), kScale = s.Parameter(1, 1, perRow ? width : headWidth);
-            TestTensor? cos = rope == 0 ? null : s.Parameter(rope, ropeRows, headWidth / 2), sin = rope == 0 ? null : s.Parameter(rope, ropeRows, headWidth / 2);
+            TestTensor? cos = rope == 0 ? null : s.Parameter(rope, ropeRows, headWidth / 2), sin = rope == 0 ? null
+                : s.Parameter(rope, ropeRows, headWidth / 2);
             QkNorm norm = new(qScale.Tensor, keys ? kScale.Tensor : default);
             RopeTable table = new(cos?.Tensor ?? default, sin?.Tensor ?? default);
             s.Expect(q, (b, r) => Reference.QkNormRope(q, qScale, cos, sin, heads, 1e-6, b, r));
@@ -110,7 +114,8 @@ public static partial class OpCases
             });
             yield return new OpCase($"guide {shape}", 3 * elements, 3 * elements, 0, RowF32, new Tolerance(1e-4, 0.25), s =>
             {
-                TestTensor c = s.Input(batch, rows, cols, layout), u = s.Input(batch, rows, cols), scale = s.Scalars(5), into = s.Output(batch, rows, cols, layout);
+                TestTensor c = s.Input(batch, rows, cols, layout), u = s.Input(batch, rows, cols), scale = s.Scalars(5),
+                    into = s.Output(batch, rows, cols, layout);
                 s.Expect(into, (n, r) => Reference.Map(cols, i => u.At(n, r, i) + (5 * (c.At(n, r, i) - u.At(n, r, i)))));
                 return () => s.Backend.Guide(c.Tensor, u.Tensor, scale.Tensor, into.Tensor);
             });
@@ -143,7 +148,8 @@ public static partial class OpCases
     {
         double elements = (double)batch * rows * cols;
         return new OpCase(
-            $"activate {activation} {shape}", (activation == Epilogue.None ? 0 : 20) * elements, 2 * elements, 0, to == DType.BF16 ? RowBf16 : RowF32, RowBf16, s =>
+            $"activate {activation} {shape}", (activation == Epilogue.None ? 0 : 20) * elements, 2 * elements, 0, to == DType.BF16 ? RowBf16 : RowF32, RowBf16,
+            s =>
             {
                 TestTensor x = s.Input(batch, rows, cols, layout, from, scale: 2), y = s.Output(batch, rows, cols, layout, to);
                 s.Expect(y, (b, r) => Reference.Map(cols, i => Reference.Activate(x.At(b, r, i), activation)));
@@ -168,7 +174,8 @@ public static partial class OpCases
             $"patchify {batch}x{channels}x{frames}x{height}x{width} by {pf}x{ph}x{pw} {(channelsFirst ? "channels first" : "channels last")}",
             0, 4.0 * batch * elements, 0, new Tolerance(0, 0), new Tolerance(0, 0), s =>
             {
-                TestTensor latents = s.Input(batch, 1, elements), tokens = s.Output(batch, g.Tokens, g.TokenWidth, Layout.Columns), back = s.Output(batch, 1, elements);
+                TestTensor latents = s.Input(batch, 1, elements), tokens = s.Output(batch, g.Tokens, g.TokenWidth, Layout.Columns),
+                    back = s.Output(batch, 1, elements);
                 s.Expect(tokens, (b, t) => Reference.Token(latents, g, b, t));
                 s.Expect(back, (b, _) => Reference.Row(latents, b, 0));
                 return () =>

@@ -156,7 +156,8 @@ public static class Reference
 
     /// <summary>The six sums, of numbers in double precision.</summary>
     public static double[] Probe(
-        Func<int, int, double[]> probe, TestTensor shape, TestTensor? previous, TestTensor? input, TestTensor? previousInput, TestTensor? older, TestTensor? newer)
+        Func<int, int, double[]> probe, TestTensor shape, TestTensor? previous, TestTensor? input, TestTensor? previousInput, TestTensor? older,
+        TestTensor? newer)
     {
         double[] sums = new double[ProbeSums.Count];
         for (int b = 0; b < shape.Batch; b++)

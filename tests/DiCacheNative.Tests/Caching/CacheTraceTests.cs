@@ -42,6 +42,7 @@ public sealed class CacheTraceTests
             CacheTrace.Write(writer, [s_row, s_row with { Step = 3, Decision = StepDecision.Full }, s_row with { Step = 4, Decision = StepDecision.Resume }]);
         }
 
-        Assert.Equal([s_row, s_row with { Step = 3, Decision = StepDecision.Full }, s_row with { Step = 4, Decision = StepDecision.Resume }], CacheTrace.Read(path));
+        Assert.Equal([s_row, s_row with { Step = 3, Decision = StepDecision.Full }, s_row with { Step = 4, Decision = StepDecision.Resume }],
+            CacheTrace.Read(path));
     }
 }

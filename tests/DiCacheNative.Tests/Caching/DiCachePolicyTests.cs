@@ -38,7 +38,8 @@ public class DiCachePolicyTests
     [InlineData(0.25f, 0.125f, 0.5f, true)]
     public void Skips_while_the_accumulated_error_stays_below_the_threshold(float accumulated, float change, float threshold, bool skips)
     {
-        CacheVerdict verdict = new DiCachePolicy(DiCacheOptions.Flux with { Threshold = threshold }).Decide(default, new ProbeChange(0, change), new LaneState(2, accumulated, 1));
+        CacheVerdict verdict = new DiCachePolicy(DiCacheOptions.Flux with { Threshold = threshold }).Decide(default, new ProbeChange(0, change),
+            new LaneState(2, accumulated, 1));
         Assert.Equal(skips, verdict.Skip);
         Assert.Equal(accumulated + change, verdict.Accumulated);
     }
@@ -83,8 +84,10 @@ public class DiCachePolicyTests
     {
         foreach (DiCacheOptions options in new[]
                  {
-                     DiCacheOptions.Default with { Threshold = -1 }, DiCacheOptions.Default with { Threshold = float.NaN }, DiCacheOptions.Default with { ProbeDepth = 0 },
-                     DiCacheOptions.Default with { RetRatio = -0.1 }, DiCacheOptions.Default with { GammaMin = 2 }, DiCacheOptions.Wan with { Error = ProbeError.DeltaMinus },
+                     DiCacheOptions.Default with { Threshold = -1 }, DiCacheOptions.Default with { Threshold = float.NaN },
+                         DiCacheOptions.Default with { ProbeDepth = 0 },
+                     DiCacheOptions.Default with { RetRatio = -0.1 }, DiCacheOptions.Default with { GammaMin = 2 },
+                     DiCacheOptions.Wan with { Error = ProbeError.DeltaMinus },
                  })
         {
             Assert.Throws<ArgumentException>(() => new DiCachePolicy(options));
@@ -116,7 +119,8 @@ public class DiCachePolicyTests
         }
 
         Assert.Equal(row, Assert.Single(CacheTrace.Read(folder.File("t.jsonl"))));
-        Assert.StartsWith("{\"step\":3,\"branch\":1,\"sample\":-1,\"sigma\":0.12345679,\"delta_x\":\"NaN\"", File.ReadAllText(folder.File("t.jsonl")), StringComparison.Ordinal);
+        Assert.StartsWith("{\"step\":3,\"branch\":1,\"sample\":-1,\"sigma\":0.12345679,\"delta_x\":\"NaN\"", File.ReadAllText(folder.File("t.jsonl")),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -127,7 +131,8 @@ public class DiCachePolicyTests
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("t.jsonl"), line);
-        Assert.Contains("line 1 of the cache trace", Assert.Throws<ModelFormatException>(() => CacheTrace.Read(folder.File("t.jsonl"))).Message, StringComparison.Ordinal);
+        Assert.Contains("line 1 of the cache trace", Assert.Throws<ModelFormatException>(() => CacheTrace.Read(folder.File("t.jsonl"))).Message,
+            StringComparison.Ordinal);
     }
 
     private static string Plans(DiCacheOptions options, int steps)

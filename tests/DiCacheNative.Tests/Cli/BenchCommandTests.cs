@@ -19,7 +19,8 @@ public class BenchCommandTests
         Assert.True(rows[0].GetProperty("launches").GetInt64() > rows[1].GetProperty("launches").GetInt64());
         Assert.Equal(0, rows[2].GetProperty("launches").GetInt64());
         Assert.All(rows, r => Spread(r.GetProperty("us"), 2));
-        Assert.All(rows, r => Assert.True(r.GetProperty("share_of_block").GetDouble() >= r.GetProperty("share_of_step").GetDouble() || r.GetProperty("is_noise").GetBoolean()));
+        Assert.All(rows, r => Assert.True(r.GetProperty("share_of_block").GetDouble() >= r.GetProperty("share_of_step").GetDouble()
+            || r.GetProperty("is_noise").GetBoolean()));
     }
 
     // Counted from the operands that a backend gets, whatever the benchmark means to give it.
@@ -42,7 +43,8 @@ public class BenchCommandTests
         using CpuBackend backend = new(new CpuBackendOptions { Threads = 1 });
         using DeviceLimits limits = new(backend, threads: 1);
         KernelResult result = KernelBenchmark.Run(backend, ProbePreset.Find("small"), limits, new Rounds(1, _ => { }, CancellationToken.None));
-        string[] notOperations = [nameof(IBackend.CreateArena), nameof(IBackend.CreateLinear), nameof(IBackend.Upload), nameof(IBackend.Download), nameof(IBackend.Synchronize), nameof(IBackend.Record)];
+        string[] notOperations = [nameof(IBackend.CreateArena), nameof(IBackend.CreateLinear), nameof(IBackend.Upload), nameof(IBackend.Download),
+            nameof(IBackend.Synchronize), nameof(IBackend.Record)];
         IEnumerable<string> operations = typeof(IBackend).GetMethods().Where(m => !m.IsSpecialName).Select(m => m.Name).Distinct().Except(notOperations);
         Assert.Equal(operations.Order(StringComparer.Ordinal), result.Operations.Order(StringComparer.Ordinal));
 
@@ -119,7 +121,8 @@ public class BenchCommandTests
         JsonElement json = Json("inspect", "--preset", preset, "--json");
         long total = json.GetProperty("total_bytes").GetInt64();
         Assert.InRange(total, 20_000_000_000, 80_000_000_000);
-        Assert.Equal(total, json.GetProperty("weight_bytes").GetInt64() + json.GetProperty("activation_bytes").GetInt64() + json.GetProperty("cache_bytes").GetInt64());
+        Assert.Equal(total, json.GetProperty("weight_bytes").GetInt64() + json.GetProperty("activation_bytes").GetInt64()
+            + json.GetProperty("cache_bytes").GetInt64());
     }
 
     [Fact]

@@ -10,11 +10,13 @@ public class GenerateCommandTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a green star", "-s", "2", "--steps", "12", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json", "-v");
+            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a green star", "-s", "2", "--steps", "12", "--cache-mode", "dicache",
+            "--cache-trace", "t.jsonl", "--json", "-v");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output);
         Assert.Equal("output.png", json.GetProperty("output").GetString());
-        Assert.Equal((128, 128, 2, 12), (json.GetProperty("width").GetInt32(), json.GetProperty("height").GetInt32(), json.GetProperty("seed").GetInt32(), json.GetProperty("steps").GetInt32()));
+        Assert.Equal((128, 128, 2, 12), (json.GetProperty("width").GetInt32(), json.GetProperty("height").GetInt32(), json.GetProperty("seed").GetInt32(),
+            json.GetProperty("steps").GetInt32()));
         Assert.Equal("cpu", json.GetProperty("backend").GetString());
         JsonElement cache = json.GetProperty("cache"), times = json.GetProperty("time_ms");
         Assert.Equal("dicache", cache.GetProperty("mode").GetString());
@@ -38,8 +40,10 @@ public class GenerateCommandTests
     {
         using TemporaryFolder folder = new();
         string[] common = ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a red circle", "-s", "7", "--steps", "8", "-q"];
-        Assert.Equal(0, DiCacheProgram.Run(folder.Path, [.. common, "--cache-mode", "dicache", "--cache-option", "ret-ratio=0.3,threshold=0.4", "-o", "a.png", "--cache-trace", "t.jsonl"]).Code);
-        Assert.Equal(0, DiCacheProgram.Run(folder.Path, [.. common, "--cache-mode", "dicache", "--rel_l1_thresh", "0.4", "--ret_ratio", "0.3", "-o", "b.png", "-t", "1"]).Code);
+        Assert.Equal(0, DiCacheProgram.Run(folder.Path, [.. common, "--cache-mode", "dicache", "--cache-option", "ret-ratio=0.3,threshold=0.4", "-o", "a.png",
+            "--cache-trace", "t.jsonl"]).Code);
+        Assert.Equal(0, DiCacheProgram.Run(folder.Path, [.. common, "--cache-mode", "dicache", "--rel_l1_thresh", "0.4", "--ret_ratio", "0.3", "-o", "b.png",
+            "-t", "1"]).Code);
         Assert.Equal(0, DiCacheProgram.Run(folder.Path, [.. common, "--cache-replay", "t.jsonl", "-o", "c.png"]).Code);
         Assert.Equal(File.ReadAllBytes(folder.File("a.png")), File.ReadAllBytes(folder.File("b.png")));
         Assert.Equal(ImageFile.Load(folder.File("a.png")).Pixels, ImageFile.Load(folder.File("c.png")).Pixels);
@@ -69,7 +73,8 @@ public class GenerateCommandTests
     {
         using TemporaryFolder folder = new();
         string[] output = arguments.Contains("-o") ? [] : ["-o", "a.png"];
-        (int code, string text, string error) = DiCacheProgram.Run(folder.Path, ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-q", .. output, .. arguments]);
+        (int code, string text, string error) = DiCacheProgram.Run(folder.Path,
+            ["generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-q", .. output, .. arguments]);
         Assert.Equal(expected, code);
         Assert.Contains(sentence, error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
@@ -80,7 +85,8 @@ public class GenerateCommandTests
 
     public static TheoryData<string> BrokenFiles() =>
     [
-        "model_index.json", "transformer/config.json", "transformer/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json", "tokenizer_2/tokenizer.json",
+        "model_index.json", "transformer/config.json", "transformer/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json",
+            "tokenizer_2/tokenizer.json",
         "text_encoder/model.onnx", "text_encoder_2/model.onnx", "vae_decoder/model.onnx", "vae/config.json", "scheduler/scheduler_config.json",
     ];
 

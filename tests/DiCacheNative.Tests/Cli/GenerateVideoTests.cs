@@ -14,7 +14,8 @@ public class GenerateVideoTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right", "-o", "out.gif", "--cache-mode", "dicache", "--cache-trace", "t.jsonl", "--json", "-v");
+            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right", "-o", "out.gif", "--cache-mode", "dicache",
+            "--cache-trace", "t.jsonl", "--json", "-v");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output), cache = json.GetProperty("cache");
         Assert.Equal((17, 16, 30), (json.GetProperty("frames").GetInt32(), json.GetProperty("fps").GetInt32(), json.GetProperty("steps").GetInt32()));
@@ -33,10 +34,12 @@ public class GenerateVideoTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right on a grey background", "-q", "-o", "f.png", "--cache-mode", "dicache", "--fps", "8", "--json");
+            folder.Path, "generate", "-m", DiCacheProgram.VideoModelFolder, "-p", "a red circle moves right on a grey background", "-q", "-o", "f.png",
+            "--cache-mode", "dicache", "--fps", "8", "--json");
         Assert.True(code == 0, error);
         Assert.Equal(8, DiCacheProgram.Json(output).GetProperty("fps").GetInt32());
-        Assert.Equal(Enumerable.Range(1, 17).Select(i => $"f-{i:0000}.png"), Directory.EnumerateFiles(folder.Path).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal));
+        Assert.Equal(Enumerable.Range(1, 17).Select(i => $"f-{i:0000}.png"),
+            Directory.EnumerateFiles(folder.Path).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal));
         double first = CentreOfRed(folder.File("f-0001.png")), last = CentreOfRed(folder.File("f-0017.png"));
         Assert.True(last > first + 16, $"the circle moves from column {first:0} to {last:0}");
     }
@@ -57,7 +60,8 @@ public class GenerateVideoTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");
         using TemporaryFolder folder = new(), programs = new();
-        FakeFfmpeg.Write(programs.File("ffmpeg"), $"echo half > \"$file\"; echo $$ > {programs.File("pid.new")}; /bin/mv {programs.File("pid.new")} {programs.File("pid")}; exec /bin/sleep 600");
+        FakeFfmpeg.Write(programs.File("ffmpeg"),
+            $"echo half > \"$file\"; echo $$ > {programs.File("pid.new")}; /bin/mv {programs.File("pid.new")} {programs.File("pid")}; exec /bin/sleep 600");
         using FileSystemWatcher watcher = new(programs.Path);
         using ManualResetEventSlim running = new();
         watcher.Renamed += (_, _) => running.Set();
@@ -83,17 +87,20 @@ public class GenerateVideoTests
 
     [Theory]
     [MemberData(nameof(BadInput))]
-    public void Bad_settings_of_a_video_give_one_sentence_and_no_file(string sentence, string[] arguments) => Refused(DiCacheProgram.VideoModelFolder, sentence, arguments);
+    public void Bad_settings_of_a_video_give_one_sentence_and_no_file(string sentence, string[] arguments) =>
+        Refused(DiCacheProgram.VideoModelFolder, sentence, arguments);
 
     [Theory]
     [InlineData("--video-frames has no meaning", "--video-frames", "17")]
     [InlineData("--fps has no meaning", "--fps", "8")]
     [InlineData("sampled with euler", "--sampling-method", "unipc")]
     [InlineData("must end in .png", "-o", "a.mp4")]
-    public void An_image_model_refuses_what_only_videos_have(string sentence, params string[] arguments) => Refused(DiCacheProgram.ModelFolder, sentence, arguments);
+    public void An_image_model_refuses_what_only_videos_have(string sentence, params string[] arguments) =>
+        Refused(DiCacheProgram.ModelFolder, sentence, arguments);
 
     public static TheoryData<string> BrokenFiles() =>
-        ["config.json", "sampling.json", "diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json", "text_encoder/model.onnx", "vae_decoder/model.onnx", "vae/config.json"];
+        ["config.json", "sampling.json", "diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json", "text_encoder/model.onnx",
+            "vae_decoder/model.onnx", "vae/config.json"];
 
     [Theory]
     [MemberData(nameof(BrokenFiles))]

@@ -7,7 +7,8 @@ public class VerifyCommandTests
     [Fact]
     public void Reports_every_case_and_ends_with_zero_when_all_pass()
     {
-        (int code, string output, string error) = DiCacheProgram.Run(Repository.File("."), "verify", Repository.File("tests", "golden", "dicache-controller"), "--json");
+        (int code, string output, string error) = DiCacheProgram.Run(Repository.File("."), "verify", Repository.File("tests", "golden", "dicache-controller"),
+            "--json");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output);
         Assert.Equal(51, json.GetProperty("passed").GetInt32());

@@ -45,7 +45,8 @@ public sealed partial class ExampleTests : IDisposable
             string? address = null;
             while (address is null)
             {
-                string line = await process.StandardOutput.ReadLineAsync(cancel) ?? throw new InvalidOperationException(await process.StandardError.ReadToEndAsync(cancel));
+                string line = await process.StandardOutput.ReadLineAsync(cancel)
+                    ?? throw new InvalidOperationException(await process.StandardError.ReadToEndAsync(cancel));
                 address = Listening().Match(line) is { Success: true } match ? match.Groups[1].Value : null;
             }
 
@@ -74,7 +75,8 @@ public sealed partial class ExampleTests : IDisposable
         Assert.All(shown, block => Assert.Contains(block.Groups[1].Value.Trim(), sources));
     }
 
-    private static string WithoutHeader(string path) => string.Join('\n', File.ReadLines(path).SkipWhile(line => line.StartsWith("//", StringComparison.Ordinal))).Trim();
+    private static string WithoutHeader(string path) => string.Join('\n',
+        File.ReadLines(path).SkipWhile(line => line.StartsWith("//", StringComparison.Ordinal))).Trim();
 
     // Built beside the tests, in the same configuration.
     private static Process Start(string name, params string[] arguments)

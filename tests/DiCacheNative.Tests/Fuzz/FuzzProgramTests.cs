@@ -27,7 +27,8 @@ public class FuzzProgramTests
     private static (int Code, string Output) Run(params string[] arguments)
     {
         using TemporaryFolder folder = new();
-        ProcessStartInfo start = new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "DiCacheNative.Fuzz.dll"), .. arguments, "--out", folder.File("out")])
+        ProcessStartInfo start = new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "DiCacheNative.Fuzz.dll"), .. arguments, "--out",
+            folder.File("out")])
         {
             RedirectStandardOutput = true,
             Environment = { ["DOTNET_DbgEnableMiniDump"] = "0" },

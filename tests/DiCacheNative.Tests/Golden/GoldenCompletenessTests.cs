@@ -107,7 +107,8 @@ public sealed class GoldenCompletenessTests : IDisposable
     {
         string folder = Repository.File("tests", "golden", "schedulers");
         string path = _copy.Copy(Path.Combine(folder, "schedulers.json"), "schedulers.json"), text = File.ReadAllText(path);
-        string steps = _copy.Copy(Path.Combine(folder, "steps.safetensors"), "steps.safetensors"), exact = _copy.Copy(Path.Combine(folder, "steps.f64.safetensors"), "steps.f64.safetensors");
+        string steps = _copy.Copy(Path.Combine(folder, "steps.safetensors"), "steps.safetensors"),
+            exact = _copy.Copy(Path.Combine(folder, "steps.f64.safetensors"), "steps.f64.safetensors");
         string run = (string)JsonNode.Parse(text)!["stepping"]![0]!["name"]!;
         EachMemberMatters(path, text, run, root => [root["stepping"]![0]!["steps"]![1]!.AsObject()]);
         Fails(path, text, "/wan_unipc", root => root["wan_unipc"]![0]!["timesteps"]![1] = 1, null);
@@ -130,7 +131,8 @@ public sealed class GoldenCompletenessTests : IDisposable
             _copy.Copy(file, Path.GetFileName(file));
         }
 
-        VerifyResult result = GoldenFolder.Discover(_copy.Path, Repository.File("models", "shapes-flux")).Single(c => c.Name.EndsWith("inventory", StringComparison.Ordinal)).Run(_backend);
+        VerifyResult result = GoldenFolder.Discover(_copy.Path, Repository.File("models", "shapes-flux")).Single(c =>
+            c.Name.EndsWith("inventory", StringComparison.Ordinal)).Run(_backend);
         Assert.False(result.Passed);
         Assert.Equal(["there is no dicache-0-40.safetensors"], result.Gaps);
     }
@@ -143,7 +145,8 @@ public sealed class GoldenCompletenessTests : IDisposable
         comparer.Tensor("a", [1f], [1.0], 0.1);
         using JsonDocument record = JsonDocument.Parse("""{ "delta_y": null, "gamma": 1.5, "note": "x", "other": 1 }""");
         comparer.Record(
-            new Dictionary<string, object?> { ["delta_y"] = 0.5f, ["gamma"] = 1.5f, ["error"] = 0.5f }, record.RootElement, "step 3", new Dictionary<string, string> { ["note"] = "a remark" });
+            new Dictionary<string, object?> { ["delta_y"] = 0.5f, ["gamma"] = 1.5f, ["error"] = 0.5f }, record.RootElement, "step 3", new Dictionary<string,
+            string> { ["note"] = "a remark" });
         VerifyResult result = comparer.Result("a case");
         Assert.False(result.Passed);
         Assert.Equal(

@@ -48,7 +48,9 @@ internal sealed unsafe class HostDriverLibrary
     public void Reset()
     {
         ((delegate* unmanaged<void>)this["dicacheHostReset"])();
-        foreach ((string name, long value) in new[] { ("seed", 0L), ("memory", 1L << 30), ("threads", 2L), ("arch", 80L), ("version", 12040L), ("refuse_fused", 0L), ("eager", 0L), ("interleave", 0L), ("print", 0L) })
+        foreach ((string name,
+            long value) in new[] { ("seed", 0L), ("memory", 1L << 30), ("threads", 2L), ("arch", 80L), ("version", 12040L), ("refuse_fused", 0L),
+            ("eager", 0L), ("interleave", 0L), ("print", 0L) })
         {
             Option(name, value);
         }

@@ -221,7 +221,8 @@ public sealed unsafe class HostDriverMatmulTests
             fixed (byte* found = _found)
             fixed (int* n = &count)
             {
-                return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*, int>)_session.Library["cublasLtMatmulAlgoGetHeuristic"])(
+                return ((delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*,
+                    int>)_session.Library["cublasLtMatmulAlgoGetHeuristic"])(
                     _library, _description, _layoutA, _layoutB, _layoutD, _layoutD, _preference, 1, found, n);
             }
         }

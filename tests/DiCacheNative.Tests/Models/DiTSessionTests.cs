@@ -191,7 +191,8 @@ public sealed class DiTSessionTests : IDisposable
     {
         using FluxProgram program = _model.CreateProgram(TinyFlux.Shape());
         TinyFlux.Condition(program, 0, 1);
-        Assert.Contains("at most 3 blocks", Assert.Throws<ArgumentException>(() => new DiTSession(program, new DiCachePolicy(s_mixed with { ProbeDepth = 4 }))).Message, StringComparison.Ordinal);
+        Assert.Contains("at most 3 blocks", Assert.Throws<ArgumentException>(() =>
+            new DiTSession(program, new DiCachePolicy(s_mixed with { ProbeDepth = 4 }))).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => new DiTSession(program, new DiCachePolicy(DiCacheOptions.Flux), new SessionOptions { Samples = 2 }));
         using DiTSession session = new(program, NoCachePolicy.Instance);
         float[] latents = TinyFlux.Latents(1), velocity = new float[latents.Length];
@@ -200,7 +201,8 @@ public sealed class DiTSessionTests : IDisposable
         Assert.Contains("announced", Assert.Throws<ArgumentException>(() => session.Step(latents, 0.5f, 0, velocity)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => session.Step(latents.AsSpan(1), 1f, 0, velocity));
         session.Step(latents, 1f, 0, velocity);
-        Assert.Contains("has had its 1 steps", Assert.Throws<ArgumentException>(() => session.Step(latents, 1f, 0, velocity)).Message, StringComparison.Ordinal);
+        Assert.Contains("has had its 1 steps", Assert.Throws<ArgumentException>(() => session.Step(latents, 1f, 0, velocity)).Message,
+            StringComparison.Ordinal);
     }
 
     private sealed class AlternatingPolicy : ICachePolicy
@@ -219,7 +221,8 @@ public sealed class DiTSessionTests : IDisposable
 
         public bool KeepsStaleProbe(int probeBlocks) => false;
 
-        public CachePlan Plan(in StepInfo step, in LaneState lane) => new(lane.ConsecutiveSkips == 0 && lane.ComputedSteps > 0 && step.Step % 2 == 1 ? CacheAction.Skip : CacheAction.Full);
+        public CachePlan Plan(in StepInfo step, in LaneState lane) =>
+            new(lane.ConsecutiveSkips == 0 && lane.ComputedSteps > 0 && step.Step % 2 == 1 ? CacheAction.Skip : CacheAction.Full);
 
         public CacheVerdict Decide(in StepInfo step, in ProbeChange change, in LaneState lane) => default;
     }

@@ -31,7 +31,8 @@ public class HostileConfigTests
         (_, string source, Action<string> read) = s_families.Single(f => f.Family == family);
         string path = Directory.GetFiles(Repository.File(source.Split('/')), "config.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
         JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
-        string[] keys = [.. config.Where(p => p.Value?.GetValueKind() is System.Text.Json.JsonValueKind.Number or System.Text.Json.JsonValueKind.Array).Select(p => p.Key)];
+        string[] keys = [.. config.Where(p => p.Value?.GetValueKind() is System.Text.Json.JsonValueKind.Number or System.Text.Json.JsonValueKind.Array).Select(
+            p => p.Key)];
         Assert.InRange(keys.Length, 4, 40);
         using TemporaryFolder folder = new();
         string changed = folder.File("config.json");
@@ -43,7 +44,8 @@ public class HostileConfigTests
                 int number = s_numbers[refused % s_numbers.Length];
                 JsonObject copy = config.DeepClone().AsObject();
                 copy[first] = copy[first] is JsonArray ? new JsonArray(number, number, number) : number;
-                copy[second] = copy[second] is JsonArray ? new JsonArray(int.MaxValue - 1, int.MaxValue - 1, number) : s_numbers[(refused + second.Length) % s_numbers.Length];
+                copy[second] = copy[second] is JsonArray ? new JsonArray(int.MaxValue - 1, int.MaxValue - 1, number)
+                    : s_numbers[(refused + second.Length) % s_numbers.Length];
                 File.WriteAllText(changed, copy.ToJsonString());
                 try
                 {
@@ -98,7 +100,8 @@ public class HostileConfigTests
         }
 
         using CpuBackend backend = new();
-        Assert.Contains("the file is damaged", Assert.Throws<ModelFormatException>(() => FluxModel.Load(backend, folder.File("m.safetensors"))).Message, StringComparison.Ordinal);
+        Assert.Contains("the file is damaged", Assert.Throws<ModelFormatException>(() => FluxModel.Load(backend, folder.File("m.safetensors"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -110,7 +113,8 @@ public class HostileConfigTests
         lora.Save(folder.File("lora.safetensors"));
         using CpuBackend backend = new();
         string wan = Repository.File("models", "shapes-wan", "diffusion_pytorch_model.safetensors");
-        foreach (Action<string> load in new Action<string>[] { p => FluxModel.Load(backend, p), p => WanModel.Load(backend, p), p => HunyuanModel.Load(backend, p) })
+        foreach (Action<string> load in new Action<string>[] { p => FluxModel.Load(backend, p), p => WanModel.Load(backend, p),
+            p => HunyuanModel.Load(backend, p) })
         {
             Assert.Contains("it is a LoRA", Assert.Throws<ModelFormatException>(() => load(folder.File("lora.safetensors"))).Message, StringComparison.Ordinal);
         }

@@ -11,7 +11,8 @@ public sealed class HunyuanModelTests : IDisposable
 {
     private static readonly HunyuanConfig s_tiny = new()
     {
-        Channels = 2, DoubleBlocks = 2, SingleBlocks = 2, RefinerBlocks = 1, Heads = 2, HeadDim = 12, MlpWidth = 40, TextDim = 10, PooledDim = 6, RopeAxes = [4, 4, 4],
+        Channels = 2, DoubleBlocks = 2, SingleBlocks = 2, RefinerBlocks = 1, Heads = 2, HeadDim = 12, MlpWidth = 40, TextDim = 10, PooledDim = 6,
+            RopeAxes = [4, 4, 4],
     };
 
     private readonly CpuBackend _backend = new();
@@ -50,7 +51,8 @@ public sealed class HunyuanModelTests : IDisposable
             SafetensorsWriter writer = new();
             foreach (string[] parts in File.ReadLines(Golden("diffusers", "names.txt")).Select(l => l.Split(' ')))
             {
-                HostTensor[] rows = [.. parts[2..].Select(run => run.Split(':')).Select(run => file.Tensors[parts[1]].Rows(int.Parse(run[0]), int.Parse(run[1])))];
+                HostTensor[] rows = [.. parts[2..].Select(run => run.Split(':')).Select(run =>
+                    file.Tensors[parts[1]].Rows(int.Parse(run[0]), int.Parse(run[1])))];
                 writer.Add(parts[0], [rows.Sum(r => r.Shape[0]), .. rows[0].Shape[1..]], [.. rows.SelectMany(r => r.ToArray())]);
             }
 

@@ -27,8 +27,10 @@ public class SessionAllocationTests
     {
         using CpuBackend backend = new();
         using WanModel model = WanModel.Load(backend, Repository.File("tests", "golden", "wan-tiny", "i2v", "original"));
-        using WanProgram program = model.CreateProgram(new WanShape([new(1, 4, 6), new(2, 4, 4)]) { ImageTokens = 5, TextTokens = 9, MaxSteps = TinyFlux.Steps });
-        WanConditions Sample(int positions) => new() { Text = TinyFlux.Noise(1, 3 * 24), Image = TinyFlux.Noise(2, 5 * 36), Latents = TinyFlux.Noise(3, 8 * positions) };
+        using WanProgram program = model.CreateProgram(new WanShape([new(1, 4, 6),
+            new(2, 4, 4)]) { ImageTokens = 5, TextTokens = 9, MaxSteps = TinyFlux.Steps });
+        WanConditions Sample(int positions) =>
+            new() { Text = TinyFlux.Noise(1, 3 * 24), Image = TinyFlux.Noise(2, 5 * 36), Latents = TinyFlux.Noise(3, 8 * positions) };
         program.SetConditions(0, Sample(24), Sample(32));
         AssertAllocatesNothing(program, 0.6f);
     }
@@ -47,7 +49,8 @@ public class SessionAllocationTests
     // On the calling thread and all that work for it.
     private static void AssertAllocatesNothing(DiTProgram program, float threshold)
     {
-        DiCachePolicy policy = new(DiCacheOptions.Default with { Threshold = threshold, Scope = program.Batch > 1 ? DecisionScope.Batch : DecisionScope.Sample });
+        DiCachePolicy policy =
+            new(DiCacheOptions.Default with { Threshold = threshold, Scope = program.Batch > 1 ? DecisionScope.Batch : DecisionScope.Sample });
         using DiTSession session = new(program, policy, new SessionOptions { Samples = program.Batch });
         float[] start = TinyFlux.Noise(4, (int)program.Input.Count), latents = [.. start], velocity = new float[start.Length], sigmas = TinyFlux.Sigmas();
         for (int run = 0; run < 3; run++)
@@ -68,6 +71,7 @@ public class SessionAllocationTests
             Assert.True(run < 2 || allocated == 0, $"{allocated} bytes were allocated");
         }
 
-        Assert.True(session.Stats is { Full: > 0, Skip: > 0, Resume: > 0 }, $"{session.Stats.Full} full, {session.Stats.Resume} resumed, {session.Stats.Skip} skipped steps: one kind is missing");
+        Assert.True(session.Stats is { Full: > 0, Skip: > 0, Resume: > 0 },
+            $"{session.Stats.Full} full, {session.Stats.Resume} resumed, {session.Stats.Skip} skipped steps: one kind is missing");
     }
 }

@@ -79,5 +79,6 @@ internal static class TinyFlux
         return result;
     }
 
-    public static string Decisions(IEnumerable<CacheTraceRow> rows) => string.Concat(rows.Select(r => r.Decision switch { StepDecision.Full => 'F', StepDecision.Skip => 's', _ => 'R' }));
+    public static string Decisions(IEnumerable<CacheTraceRow> rows) =>
+        string.Concat(rows.Select(r => r.Decision switch { StepDecision.Full => 'F', StepDecision.Skip => 's', _ => 'R' }));
 }

@@ -66,7 +66,8 @@ public sealed class WanModelTests : IDisposable
     {
         LatentSize latent = LatentSize.OfVideo(81, 720, 1280);
         DiCachePolicy policy = new(DiCacheOptions.Wan);
-        foreach ((WanConfig config, double billions) in new[] { (WanConfig.TextToVideo1B, 1.42), (WanConfig.TextToVideo14B, 14.29), (WanConfig.ImageToVideo14B, 16.4) })
+        foreach ((WanConfig config,
+            double billions) in new[] { (WanConfig.TextToVideo1B, 1.42), (WanConfig.TextToVideo14B, 14.29), (WanConfig.ImageToVideo14B, 16.4) })
         {
             MemoryPlan plan = WanModel.Plan(config, new WanShape(latent) { Slots = 2, MaxSteps = 50 }, policy, s_guided, DType.BF16);
             Assert.Equal(billions, plan.Parameters / 1e9, 0.01);
@@ -92,7 +93,8 @@ public sealed class WanModelTests : IDisposable
     {
         LatentSize latent = new(3, 24, 12);
         using WanModel model = WanModel.Random(_backend, s_tiny);
-        float[] whole = Velocity(model, new WanShape(latent), Noise(latent.Positions * 2)), inRuns = Velocity(model, new WanShape(latent) { MaxRows = 128 }, Noise(latent.Positions * 2));
+        float[] whole = Velocity(model, new WanShape(latent), Noise(latent.Positions * 2)),
+            inRuns = Velocity(model, new WanShape(latent) { MaxRows = 128 }, Noise(latent.Positions * 2));
         Assert.True(whole.Max(MathF.Abs) > 0.1f);
         Assert.Equal(0, whole.Zip(inRuns, (a, b) => MathF.Abs(a - b)).Max(), 1e-5f);
     }

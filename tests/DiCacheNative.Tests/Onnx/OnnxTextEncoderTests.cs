@@ -82,7 +82,8 @@ public sealed class OnnxTextEncoderTests : IDisposable
         else
         {
             using OnnxVideoDecoder decoder = OnnxVideoDecoder.Load(path, 1);
-            e = Assert.Throws<ModelFormatException>(() => decoder.Decode(new float[1], new DiCacheNative.Models.LatentSize(1, 1, 1), TestContext.Current.CancellationToken));
+            e = Assert.Throws<ModelFormatException>(() => decoder.Decode(new float[1], new DiCacheNative.Models.LatentSize(1, 1, 1),
+                TestContext.Current.CancellationToken));
         }
 
         Assert.Contains("was expected", e.Message, StringComparison.Ordinal);

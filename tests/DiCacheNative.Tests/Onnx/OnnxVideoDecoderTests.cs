@@ -64,7 +64,8 @@ public class OnnxVideoDecoderTests
     public void A_latent_of_a_wrong_size_is_refused()
     {
         using OnnxVideoDecoder decoder = OnnxVideoDecoder.Load(Model, 1);
-        ShapeException e = Assert.Throws<ShapeException>(() => decoder.Decode(new float[15 * 16], new LatentSize(1, 4, 4), TestContext.Current.CancellationToken));
+        ShapeException e = Assert.Throws<ShapeException>(() =>
+            decoder.Decode(new float[15 * 16], new LatentSize(1, 4, 4), TestContext.Current.CancellationToken));
         Assert.Contains("not [16, 1, 4, 4]", e.Message, StringComparison.Ordinal);
         Assert.Throws<ShapeException>(() => decoder.Decode([], new LatentSize(0, 4, 4), TestContext.Current.CancellationToken));
     }
@@ -72,7 +73,8 @@ public class OnnxVideoDecoderTests
     [Fact]
     public void A_decoder_of_images_is_refused()
     {
-        ModelFormatException e = Assert.Throws<ModelFormatException>(() => OnnxVideoDecoder.Load(Repository.File("models", "shapes-flux", "vae_decoder", "model.onnx"), 1));
+        ModelFormatException e = Assert.Throws<ModelFormatException>(() =>
+            OnnxVideoDecoder.Load(Repository.File("models", "shapes-flux", "vae_decoder", "model.onnx"), 1));
         Assert.Contains("no video decoder", e.Message, StringComparison.Ordinal);
     }
 

@@ -64,7 +64,8 @@ public sealed class EngineDisposeTests
                 }
             },
         };
-        Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.GenerateAsync(request, cancellationToken: CancellationToken.None))).ObjectName);
+        Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() =>
+            engine.GenerateAsync(request, cancellationToken: CancellationToken.None))).ObjectName);
         await engine.DisposeAsync();
         Assert.Throws<ObjectDisposedException>(() => engine.Backend.CreateArena(1, "a test"));
     }
@@ -104,7 +105,8 @@ public sealed class EngineDisposeTests
         engine.Dispose();
         await using (engine)
         {
-            Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.GenerateAsync(s_long, cancellationToken: CancellationToken.None))).ObjectName);
+            Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() =>
+                engine.GenerateAsync(s_long, cancellationToken: CancellationToken.None))).ObjectName);
         }
 
         (string Owner, Action Call)[] calls =
@@ -127,7 +129,8 @@ public sealed class EngineDisposeTests
         using CpuBackend backend = new();
         FluxPipeline pipeline = FluxPipeline.Load(backend, Repository.File("models", "shapes-flux"), new EngineOptions());
         using ManualResetEventSlim inside = new();
-        Task task = Task.Run(() => pipeline.Generate(s_long with { OnStep = _ => inside.Set() }, cancellationToken: CancellationToken.None), TestContext.Current.CancellationToken);
+        Task task = Task.Run(() => pipeline.Generate(s_long with { OnStep = _ => inside.Set() }, cancellationToken: CancellationToken.None),
+            TestContext.Current.CancellationToken);
         inside.Wait(TestContext.Current.CancellationToken);
         await pipeline.DisposeAsync();
         Assert.Equal(nameof(FluxPipeline), (await Assert.ThrowsAsync<ObjectDisposedException>(() => task)).ObjectName);

@@ -19,7 +19,8 @@ public sealed class EngineTests : IDisposable
     {
         GenerationRequest request = new() { Prompt = "a red circle left of a blue square", Seed = 1 };
         GenerationResult plain = await _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken);
-        GenerationResult cached = await _engine.GenerateAsync(request with { Cache = CacheOptions.DiCache() }, cancellationToken: TestContext.Current.CancellationToken);
+        GenerationResult cached = await _engine.GenerateAsync(request with { Cache = CacheOptions.DiCache() },
+            cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(30, plain.Cache.Full);
         Assert.True(cached.Cache.Skip >= 15, $"only {cached.Cache.Skip} steps were skipped");
 
@@ -35,7 +36,8 @@ public sealed class EngineTests : IDisposable
         GenerationResult both = await _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken);
         for (int i = 0; i < 2; i++)
         {
-            GenerationResult alone = await _engine.GenerateAsync(request with { BatchCount = 1, Seed = 4 + (ulong)i }, cancellationToken: TestContext.Current.CancellationToken);
+            GenerationResult alone = await _engine.GenerateAsync(request with { BatchCount = 1, Seed = 4 + (ulong)i },
+                cancellationToken: TestContext.Current.CancellationToken);
             Assert.Equal(alone.Images[0].Pixels, both.Images[i].Pixels);
         }
     }
@@ -65,7 +67,8 @@ public sealed class EngineTests : IDisposable
     {
         List<GenerationProgress> seen = [];
         GenerationResult result = await _engine.GenerateAsync(
-            new GenerationRequest { Prompt = "a star", Steps = 8, Cache = CacheOptions.Interval(2) }, new Synchronous(seen), TestContext.Current.CancellationToken);
+            new GenerationRequest { Prompt = "a star", Steps = 8, Cache = CacheOptions.Interval(2) }, new Synchronous(seen),
+            TestContext.Current.CancellationToken);
         GenerationPhase[] phases = [GenerationPhase.Text, .. Enumerable.Repeat(GenerationPhase.Denoise, 9), GenerationPhase.Decode];
         Assert.Equal(phases, seen.Select(p => p.Phase));
         Assert.Equal([0, .. Enumerable.Range(0, 9), 0], seen.Select(p => p.Step));
@@ -78,7 +81,8 @@ public sealed class EngineTests : IDisposable
         using CancellationTokenSource source = new();
         GenerationRequest request = new() { Prompt = "a star", Steps = 100, OnStep = s => source.Cancel() };
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _engine.GenerateAsync(request, cancellationToken: source.Token));
-        GenerationResult next = await _engine.GenerateAsync(request with { Steps = 2, OnStep = null }, cancellationToken: TestContext.Current.CancellationToken);
+        GenerationResult next = await _engine.GenerateAsync(request with { Steps = 2, OnStep = null },
+            cancellationToken: TestContext.Current.CancellationToken);
         Assert.Single(next.Images);
     }
 
@@ -86,7 +90,8 @@ public sealed class EngineTests : IDisposable
     public async Task A_cache_that_never_engages_is_told()
     {
         await _engine.GenerateAsync(
-            new GenerationRequest { Prompt = "a star", Steps = 6, Cache = CacheOptions.DiCache(DiCacheOptions.Default with { Threshold = 0 }) }, cancellationToken: TestContext.Current.CancellationToken);
+            new GenerationRequest { Prompt = "a star", Steps = 6, Cache = CacheOptions.DiCache(DiCacheOptions.Default with { Threshold = 0 }) },
+            cancellationToken: TestContext.Current.CancellationToken);
         Assert.Contains("never engaged", Assert.Single(_log), StringComparison.Ordinal);
     }
 
@@ -95,13 +100,15 @@ public sealed class EngineTests : IDisposable
     {
         GenerationRequest request = new() { Prompt = "a star", Steps = 2 };
         float[] torch = (await _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken)).Latents;
-        Assert.NotEqual(torch, (await _engine.GenerateAsync(request with { Rng = RngKind.Philox }, cancellationToken: TestContext.Current.CancellationToken)).Latents);
+        Assert.NotEqual(torch, (await _engine.GenerateAsync(request with { Rng = RngKind.Philox },
+            cancellationToken: TestContext.Current.CancellationToken)).Latents);
     }
 
     [Fact]
     public async Task Other_sizes_run()
     {
-        GenerationResult result = await _engine.GenerateAsync(new GenerationRequest { Prompt = "a star", Steps = 1, Width = 64, Height = 96 }, cancellationToken: TestContext.Current.CancellationToken);
+        GenerationResult result = await _engine.GenerateAsync(new GenerationRequest { Prompt = "a star", Steps = 1, Width = 64, Height = 96 },
+            cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal((64, 96), (result.Images[0].Width, result.Images[0].Height));
     }
 

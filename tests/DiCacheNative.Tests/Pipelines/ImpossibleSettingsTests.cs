@@ -17,7 +17,8 @@ public sealed class ImpossibleSettingsTests
     [InlineData("shift_factor", "1e308")]
     [InlineData("downscale_factor", "0")]
     [InlineData("block_out_channels", "[]")]
-    public void An_impossible_value_of_the_image_vae_is_the_files_fault_and_named_while_loading(string key, string value) => Refused("shapes-flux", "vae/config.json", key, value);
+    public void An_impossible_value_of_the_image_vae_is_the_files_fault_and_named_while_loading(string key, string value) =>
+        Refused("shapes-flux", "vae/config.json", key, value);
 
     [Theory]
     [InlineData("frames", "4")]
@@ -35,13 +36,15 @@ public sealed class ImpossibleSettingsTests
     [InlineData("num_train_timesteps", "1")]
     [InlineData("prediction_type", "\"epsilon\"")]
     [InlineData("solvers", "[\"heun\"]")]
-    public void An_impossible_value_of_the_settings_is_the_files_fault_and_named_while_loading(string key, string value) => Refused("shapes-wan", "sampling.json", key, value);
+    public void An_impossible_value_of_the_settings_is_the_files_fault_and_named_while_loading(string key, string value) =>
+        Refused("shapes-wan", "sampling.json", key, value);
 
     [Theory]
     [InlineData("latents_std", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]")]
     [InlineData("latents_mean", "[1]")]
     public void A_normalization_that_cannot_be_undone_is_named(string key, string value) =>
-        Refused("shapes-wan", "vae/config.json", key, value, json => json.Replace("\"onnx_includes_scaling\": true", "\"onnx_includes_scaling\": false", StringComparison.Ordinal));
+        Refused("shapes-wan", "vae/config.json", key, value, json =>
+            json.Replace("\"onnx_includes_scaling\": true", "\"onnx_includes_scaling\": false", StringComparison.Ordinal));
 
     [Fact]
     public void Latents_that_the_transformer_does_not_take_are_named_while_loading()

@@ -91,12 +91,14 @@ public sealed class MemoryPlanTests
         using Engine plain = Load("shapes-flux", null), tiles = Engine.Load(
             Repository.File("models", "shapes-flux"), new EngineOptions { Backend = BackendKind.Cpu, ImageTiling = new ImageTiling { Tile = 8, Overlap = 3 } });
         GenerationRequest request = s_image with { Width = 144, Height = 96, BatchCount = 2, Steps = 6 };
-        GenerationResult whole = await plain.GenerateAsync(request, cancellationToken: Cancel), tiled = await tiles.GenerateAsync(request, cancellationToken: Cancel);
+        GenerationResult whole = await plain.GenerateAsync(request, cancellationToken: Cancel),
+            tiled = await tiles.GenerateAsync(request, cancellationToken: Cancel);
         Assert.Equal(whole.Latents, tiled.Latents);
         Assert.Equal((144, 96), (tiled.Images[1].Width, tiled.Images[1].Height));
         Assert.All([0, 1], i => Assert.True(Psnr(whole.Images[i], tiled.Images[i]) > 25, $"{Psnr(whole.Images[i], tiled.Images[i])} dB"));
         GenerationRequest small = s_image with { Width = 64, Height = 64 };
-        Assert.Equal((await plain.GenerateAsync(small, cancellationToken: Cancel)).Planes.Values, (await tiles.GenerateAsync(small, cancellationToken: Cancel)).Planes.Values);
+        Assert.Equal((await plain.GenerateAsync(small, cancellationToken: Cancel)).Planes.Values,
+            (await tiles.GenerateAsync(small, cancellationToken: Cancel)).Planes.Values);
     }
 
     [Theory]

@@ -2,7 +2,8 @@ namespace DiCacheNative.Tests.Pipelines;
 
 public sealed class PromptNotesTests
 {
-    private const string Long = "a large red circle left of a small blue square and a tiny green star above a big white ring on a black background with a pink heart below";
+    private const string Long =
+        "a large red circle left of a small blue square and a tiny green star above a big white ring on a black background with a pink heart below";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

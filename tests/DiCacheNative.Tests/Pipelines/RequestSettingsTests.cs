@@ -46,7 +46,8 @@ public sealed class RequestSettingsTests
             try
             {
                 GenerationResult changed = await engine.GenerateAsync(change(s_base), cancellationToken: Cancel);
-                Assert.True(Differ(plain, changed) != (changed.Notes.Count > 0), $"{member}: {(changed.Notes.Count > 0 ? "used and told" : "neither used nor told")}");
+                Assert.True(Differ(plain, changed) != (changed.Notes.Count > 0),
+                    $"{member}: {(changed.Notes.Count > 0 ? "used and told" : "neither used nor told")}");
             }
             catch (ArgumentException e)
             {
@@ -62,9 +63,11 @@ public sealed class RequestSettingsTests
     {
         List<string> log = [];
         using Engine engine = Engine.Load(Repository.File("models", model), new EngineOptions { Backend = BackendKind.Cpu, Log = log.Add });
-        GenerationResult result = await engine.GenerateAsync(s_base with { Steps = 1, NegativePrompt = "a blue star", Guidance = 7 }, cancellationToken: Cancel);
+        GenerationResult result = await engine.GenerateAsync(s_base with { Steps = 1, NegativePrompt = "a blue star", Guidance = 7 },
+            cancellationToken: Cancel);
         Assert.Equal(log, result.Notes);
-        Assert.Collection(result.Notes, n => Assert.Contains("negative prompt", n, StringComparison.Ordinal), n => Assert.Contains(guidance, n, StringComparison.Ordinal));
+        Assert.Collection(result.Notes, n => Assert.Contains("negative prompt", n, StringComparison.Ordinal), n =>
+            Assert.Contains(guidance, n, StringComparison.Ordinal));
         Assert.Null(result.Request.Guidance);
         Assert.Null(result.Request.NegativePrompt);
     }
@@ -78,7 +81,8 @@ public sealed class RequestSettingsTests
         Assert.Equal((ulong.MaxValue, ulong.MaxValue, 0UL), (both.Seed, both.SeedOf(0), both.SeedOf(1)));
         Assert.Equal((await engine.GenerateAsync(last, cancellationToken: Cancel)).Images[0].Pixels, both.Images[0].Pixels);
         Assert.Equal((await engine.GenerateAsync(last with { Seed = 0 }, cancellationToken: Cancel)).Images[0].Pixels, both.Images[1].Pixels);
-        Assert.NotEqual((await engine.GenerateAsync(last with { Seed = uint.MaxValue }, cancellationToken: Cancel)).Latents, both.Latents[..(both.Latents.Length / 2)]);
+        Assert.NotEqual((await engine.GenerateAsync(last with { Seed = uint.MaxValue }, cancellationToken: Cancel)).Latents,
+            both.Latents[..(both.Latents.Length / 2)]);
     }
 
     private static bool Differ(GenerationResult a, GenerationResult b) =>

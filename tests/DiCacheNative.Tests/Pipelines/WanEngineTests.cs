@@ -17,7 +17,8 @@ public sealed class WanEngineTests : IDisposable
     [Fact]
     public async Task What_a_request_leaves_open_is_the_models_own()
     {
-        GenerationResult result = await _engine.GenerateAsync(new GenerationRequest { Prompt = "a green star grows", Steps = 2, Seed = null }, cancellationToken: Cancel);
+        GenerationResult result = await _engine.GenerateAsync(new GenerationRequest { Prompt = "a green star grows", Steps = 2, Seed = null },
+            cancellationToken: Cancel);
         GenerationRequest run = result.Request;
         Assert.Equal((4f, 3f, SamplingMethod.UniPc, string.Empty), (run.CfgScale, run.FlowShift, run.SamplingMethod, run.NegativePrompt));
         Assert.Equal((64, 64, 17), (run.Width, run.Height, run.VideoFrames));
@@ -72,7 +73,8 @@ public sealed class WanEngineTests : IDisposable
         float[] imageAlone = (await images.GenerateAsync(image, cancellationToken: Cancel)).Planes.Values;
         using Barrier together = new(2);
         GenerationRequest AtOnce(GenerationRequest request) => request with { OnStep = s => Meet(together, s.Step) };
-        GenerationResult[] both = await Task.WhenAll(_engine.GenerateAsync(AtOnce(video), cancellationToken: Cancel), images.GenerateAsync(AtOnce(image), cancellationToken: Cancel));
+        GenerationResult[] both = await Task.WhenAll(_engine.GenerateAsync(AtOnce(video), cancellationToken: Cancel),
+            images.GenerateAsync(AtOnce(image), cancellationToken: Cancel));
         Assert.Equal(videoAlone, both[0].Planes.Values);
         Assert.Equal(imageAlone, both[1].Planes.Values);
     }
@@ -113,7 +115,8 @@ public sealed class WanEngineTests : IDisposable
 
         using Engine diffusers = Engine.Load(folder.Path, new EngineOptions { Backend = BackendKind.Cpu });
         GenerationRequest request = new() { Prompt = "a red circle moves right", Steps = 3, CfgScale = 4, Width = 64, Height = 64, VideoFrames = 17 };
-        GenerationResult expected = await _engine.GenerateAsync(request, cancellationToken: Cancel), actual = await diffusers.GenerateAsync(request, cancellationToken: Cancel);
+        GenerationResult expected = await _engine.GenerateAsync(request, cancellationToken: Cancel),
+            actual = await diffusers.GenerateAsync(request, cancellationToken: Cancel);
         Assert.Equal(expected.Latents, actual.Latents);
         LatentSize size = new(5, 8, 8);
         float[] scaled = [.. expected.Latents.Select((v, i) => (v * 2) + (float)mean[i / size.Positions])];
@@ -126,7 +129,8 @@ public sealed class WanEngineTests : IDisposable
         EngineOptions options = new() { Backend = BackendKind.Cpu, VideoTiling = new() { Tile = new LatentSize(5, 8, 6), Overlap = new LatentSize(1, 2, 2) } };
         using Engine tiled = Engine.Load(s_model, options);
         GenerationRequest request = new() { Prompt = "a red circle moves right", Seed = 3, Steps = 8 };
-        GenerationResult whole = await _engine.GenerateAsync(request, cancellationToken: Cancel), parts = await tiled.GenerateAsync(request, cancellationToken: Cancel);
+        GenerationResult whole = await _engine.GenerateAsync(request, cancellationToken: Cancel),
+            parts = await tiled.GenerateAsync(request, cancellationToken: Cancel);
         Assert.Equal(whole.Latents, parts.Latents);
         Assert.NotEqual(whole.Planes.Values, parts.Planes.Values);
         Assert.True(Psnr(whole, parts) > 25, $"{Psnr(whole, parts)} dB");

@@ -92,7 +92,8 @@ public sealed class SchedulerConfigTests : IDisposable
         Assert.Equal(method, Read(settings.TrimEnd()[..^1] + (settings.Contains(':') ? "," : "") + $"\"_class_name\": \"{name}\"}}").Method);
 
     [Fact]
-    public void A_missing_file_is_named() => Assert.StartsWith(_path, Assert.Throws<ModelFormatException>(() => SchedulerConfig.Read(_path)).Message, StringComparison.Ordinal);
+    public void A_missing_file_is_named() => Assert.StartsWith(_path, Assert.Throws<ModelFormatException>(() => SchedulerConfig.Read(_path)).Message,
+        StringComparison.Ordinal);
 
     private SchedulerConfig Read(string json)
     {

@@ -47,9 +47,12 @@ public class TokenizerFileTests
     [Fact]
     public void A_missing_file_or_an_empty_folder_is_told()
     {
-        Assert.Contains("there is no such file", Assert.Throws<ModelFormatException>(() => Tokenizer.Load("none/tokenizer.json")).Message, StringComparison.Ordinal);
-        Assert.Contains("neither tokenizer.json nor vocab.json", Assert.Throws<ModelFormatException>(() => TokenizerFixture.Load()).Message, StringComparison.Ordinal);
-        Assert.Contains("spiece.model alone", Assert.Throws<ModelFormatException>(() => TokenizerFixture.Load(("spiece.model", ""))).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no such file", Assert.Throws<ModelFormatException>(() => Tokenizer.Load("none/tokenizer.json")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("neither tokenizer.json nor vocab.json", Assert.Throws<ModelFormatException>(() => TokenizerFixture.Load()).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("spiece.model alone", Assert.Throws<ModelFormatException>(() => TokenizerFixture.Load(("spiece.model", ""))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,7 +20,8 @@ public class TokenizerLimitTests
             ? $$"""{"type": "Sequence", "normalizers": [{{string.Join(", ", Enumerable.Repeat(step, count))}}]}"""
             : $$"""{"type": "Sequence", "pretokenizers": [{{string.Join(", ", Enumerable.Repeat(step, count))}}]}""";
         Assert.Throws<ModelFormatException>(() =>
-            TokenizerFixture.Unigram(section == "normalizer" ? chain : "null", section == "normalizer" ? "null" : chain, s_pieces).Encode(string.Concat(Enumerable.Repeat("äaaa ßaaa öaaa", 200))));
+            TokenizerFixture.Unigram(section == "normalizer" ? chain : "null", section == "normalizer" ? "null" : chain, s_pieces).Encode(
+                string.Concat(Enumerable.Repeat("äaaa ßaaa öaaa", 200))));
     }
 
     [Fact]

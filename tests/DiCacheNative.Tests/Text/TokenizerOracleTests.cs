@@ -13,7 +13,8 @@ public class TokenizerOracleTests
     // What the random texts are made of, in runs: scripts with and without spaces, marks, joiners, and characters outside the basic plane.
     private static readonly (int First, int Last)[] s_characters =
     [
-        (0x20, 0x7E), (0x20, 0x7E), ('a', 'z'), ('a', 'z'), ('A', 'Z'), ('0', '9'), (' ', ' '), (' ', ' '), ('\n', '\n'), ('\t', '\t'), (0xA0, 0xFF), (0x100, 0x17F),
+        (0x20, 0x7E), (0x20, 0x7E), ('a', 'z'), ('a', 'z'), ('A', 'Z'), ('0', '9'), (' ', ' '), (' ', ' '), ('\n', '\n'), ('\t', '\t'), (0xA0, 0xFF),
+            (0x100, 0x17F),
         (0x300, 0x33F), (0x391, 0x3A1), (0x3B1, 0x3C9), (0x410, 0x44F), (0x5D0, 0x5EA), (0x627, 0x64A), (0x915, 0x939), (0xE01, 0xE2E), (0x1E00, 0x1EFF),
         (0x2010, 0x2027), (0x200B, 0x200D), (0x2460, 0x2473), (0x2581, 0x2581), (0x3000, 0x3002), (0x3041, 0x3096), (0x309B, 0x309C), (0x30A1, 0x30FA),
         (0x4E00, 0x4FFF), (0xAC00, 0xAFFF), (0xE000, 0xE010), (0xFF01, 0xFF5E), (0xFFFD, 0xFFFD), (0x1D400, 0x1D433), (0x1F300, 0x1F5FF), (0x1F3FB, 0x1F3FF),
@@ -22,10 +23,14 @@ public class TokenizerOracleTests
 
     private static readonly string[] s_texts =
     [
-        "", " ", "a", "A red circle left of a blue square.", "it's we're I'll don't they'd", "  two  spaces  ", "tab\tand\nline\r\nend\n", "1234567890 12 3.5", "x=1;y=2",
-        "Zu\u0308rich z\u00FCrich \u212Bngstr\u00F6m", "\uFB01ne \u2460\u2461 \uFF21\uFF22\uFF23", "\u3053\u3093\u306B\u3061\u306F\u4E16\u754C", "\uC548\uB155\uD558\uC138\uC694",
-        "\U0001F44D\U0001F3FD thumbs", "a \U0001F3FBb", "\u3042\u3044x", "\U0001F3FD", "\U0001D400\U0001D401 math", "<|endoftext|> inside", "</s> and <unk> and <pad>",
-        "a<|startoftext|>b", "\u2581under\u2581score", "\u0130stanbul \u1E9E\u00DF", "e\u0301\u0302\u0303", "\u200Bzero\u200Dwidth\uFEFF", "line\u2028sep\u00A0nbsp\u3000wide",
+        "", " ", "a", "A red circle left of a blue square.", "it's we're I'll don't they'd", "  two  spaces  ", "tab\tand\nline\r\nend\n", "1234567890 12 3.5",
+            "x=1;y=2",
+        "Zu\u0308rich z\u00FCrich \u212Bngstr\u00F6m", "\uFB01ne \u2460\u2461 \uFF21\uFF22\uFF23", "\u3053\u3093\u306B\u3061\u306F\u4E16\u754C",
+        "\uC548\uB155\uD558\uC138\uC694",
+        "\U0001F44D\U0001F3FD thumbs", "a \U0001F3FBb", "\u3042\u3044x", "\U0001F3FD", "\U0001D400\U0001D401 math", "<|endoftext|> inside",
+        "</s> and <unk> and <pad>",
+        "a<|startoftext|>b", "\u2581under\u2581score", "\u0130stanbul \u1E9E\u00DF", "e\u0301\u0302\u0303", "\u200Bzero\u200Dwidth\uFEFF",
+        "line\u2028sep\u00A0nbsp\u3000wide",
     ];
 
     public static TheoryData<string> Files => ["models/shapes-flux/tokenizer", "models/shapes-flux/tokenizer_2", "models/shapes-wan/tokenizer"];
@@ -123,7 +128,8 @@ public class TokenizerOracleTests
             {
                 int[] expected = [.. reference.Encode(text).Select(id => (int)id)];
                 int[] actual = ours.Encode(text).Ids;
-                Assert.True(expected.AsSpan().SequenceEqual(actual), $"{JsonSerializer.Serialize(text)}: {string.Join(" ", expected)} expected, {string.Join(" ", actual)} given");
+                Assert.True(expected.AsSpan().SequenceEqual(actual),
+                    $"{JsonSerializer.Serialize(text)}: {string.Join(" ", expected)} expected, {string.Join(" ", actual)} given");
             }
         }
     }

@@ -260,7 +260,8 @@ public sealed class CheckpointTests : IDisposable
     {
         string header = $$$"""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"{{{name}}}":{"dtype":"{{{type}}}","shape":{{{shape}}},"data_offsets":[4,{{{4 + bytes}}}]}}""";
         File.WriteAllBytes(
-            Path.Combine(_directory, "m.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. System.Text.Encoding.ASCII.GetBytes(header), .. new byte[4 + bytes]]);
+            Path.Combine(_directory, "m.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. System.Text.Encoding.ASCII.GetBytes(header),
+                .. new byte[4 + bytes]]);
         using Checkpoint checkpoint = Checkpoint.Open(_directory);
         WeightMap weights = new(checkpoint, "toy");
         weights.Take("a", 1);

@@ -151,7 +151,8 @@ public class InputFileTests
     public void A_picture_is_not_read_from_a_device_either()
     {
         Assert.SkipUnless(File.Exists("/dev/zero"), "there is no /dev/zero");
-        Assert.Contains("a pipe or a device", Assert.Throws<IOException>(() => DiCacheNative.Imaging.ImageFile.Load("/dev/zero")).Message, StringComparison.Ordinal);
+        Assert.Contains("a pipe or a device", Assert.Throws<IOException>(() => DiCacheNative.Imaging.ImageFile.Load("/dev/zero")).Message,
+            StringComparison.Ordinal);
     }
 
     private static string Refused(string reader, string path)

@@ -166,7 +166,8 @@ public sealed class SafetensorsFileTests : IDisposable
     public void Names_a_missing_file_and_a_directory()
     {
         Assert.Contains("no such file", Assert.Throws<ModelFormatException>(() => SafetensorsFile.Open(FilePath)).Message, StringComparison.Ordinal);
-        Assert.Contains("no such file", Assert.Throws<ModelFormatException>(() => SafetensorsFile.Open(Path.Combine(FilePath, "x"))).Message, StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<ModelFormatException>(() => SafetensorsFile.Open(Path.Combine(FilePath, "x"))).Message,
+            StringComparison.Ordinal);
         Assert.Contains("a directory", Assert.Throws<ModelFormatException>(() => SafetensorsFile.Open(_directory)).Message, StringComparison.Ordinal);
     }
 
@@ -201,7 +202,8 @@ public sealed class SafetensorsFileTests : IDisposable
         StringBuilder header = new("{");
         for (int i = 0; header.Length < 15_900_000; i++)
         {
-            header.Append(System.Globalization.CultureInfo.InvariantCulture, $"{(i == 0 ? "" : ",")}\"{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+            header.Append(System.Globalization.CultureInfo.InvariantCulture,
+                $"{(i == 0 ? "" : ",")}\"{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
         }
 
         Write(header.Append('}').ToString(), 0);

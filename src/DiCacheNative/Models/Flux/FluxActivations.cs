@@ -4,14 +4,15 @@ using DiCacheNative.Tensors;
 namespace DiCacheNative.Models.Flux;
 
 /// <summary>
-/// All activations of a FLUX program, taken from an arena (or measured on one without memory). L = text and image tokens, D = model width, R = steps times slots times
-/// samples: one row of modulations each.
+/// All activations of a FLUX program, taken from an arena (or measured on one without memory). L = text and image tokens, D = model width, R = steps times
+/// slots times samples: one row of modulations each.
 /// </summary>
 internal sealed class FluxActivations
 {
     public FluxActivations(Arena arena, FluxConfig config, FluxShape shape, DType type)
     {
-        int batch = shape.Batch, length = shape.Tokens, text = shape.TextTokens, image = shape.ImageTokens, d = config.Width, rows = shape.MaxSteps * shape.Slots * batch;
+        int batch = shape.Batch, length = shape.Tokens, text = shape.TextTokens, image = shape.ImageTokens, d = config.Width,
+            rows = shape.MaxSteps * shape.Slots * batch;
         Input = arena.Allocate(DType.F32, batch, image, config.InChannels);
         Velocity = arena.Allocate(DType.F32, batch, image, config.OutChannels);
         Tokens = type == DType.F32 ? Input : arena.Allocate(type, batch, image, config.InChannels);

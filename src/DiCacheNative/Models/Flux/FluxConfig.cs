@@ -125,6 +125,8 @@ public sealed record FluxConfig
         Require(
             ModelLimits.AreAxes(RopeAxes, HeadDim),
             $"rotary axes {ModelLimits.Text(RopeAxes)} must be three even numbers that sum up to the head width {HeadDim}");
-        Require(InChannels % 4 == 0 && OutChannels == InChannels, $"{InChannels} channels in and {OutChannels} out: both must be the same multiple of 4 (a model that takes more than it gives is one for given pictures, such as fill or control)");
+        Require(InChannels % 4 == 0 && OutChannels == InChannels,
+            $"{InChannels} channels in and {OutChannels} out: both must be the same multiple of 4 (a model that takes more than it gives is one for given "
+            + $"pictures, such as fill or control)");
     }
 }

@@ -88,7 +88,8 @@ public sealed class FluxModel : IDisposable
         ArgumentNullException.ThrowIfNull(shape);
         FeatureShape features = new(type, shape.Batch, shape.ImageTokens, config.Width);
         return MemoryPlan.Of(
-            take => Source(original: false, config, take).TakeAll(), type, arena => _ = new FluxActivations(arena, config, shape, type), features, policy, options);
+            take => Source(original: false, config, take).TakeAll(), type, arena => _ = new FluxActivations(arena, config, shape, type), features, policy,
+            options);
     }
 
     /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>

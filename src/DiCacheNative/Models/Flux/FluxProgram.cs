@@ -23,7 +23,8 @@ public sealed partial class FluxProgram : DiTProgram
     private readonly float[][] _guidance;
 
     // Taken from the arena, and parts of what was taken.
-    private readonly Tensor _tokens, _joint, _text, _image, _norm, _textNorm, _imageNorm, _qkv, _qkvText, _qkvImage, _q, _k, _v, _qText, _kText, _qImage, _kImage;
+    private readonly Tensor _tokens, _joint, _text, _image, _norm, _textNorm, _imageNorm, _qkv, _qkvText, _qkvImage, _q, _k, _v, _qText, _kText, _qImage,
+        _kImage;
     private readonly Tensor _attentionAndMlp, _attention, _attentionText, _attentionImage, _mlp, _mlpText, _mlpImage, _branch, _textBranch, _imageBranch;
     private readonly Tensor _textStates, _contexts, _values, _sinusoid, _pooledRows, _vectorA, _vectorB, _vector, _modulations, _modulation;
     private readonly RopeTable _rope, _ropeText, _ropeImage;
@@ -43,7 +44,8 @@ public sealed partial class FluxProgram : DiTProgram
         DType type = backend.ActivationType;
         Arena arena = Arena.Measure();
         _ = new FluxActivations(arena, config, shape, type);
-        arena = backend.CreateArena(arena.Used, $"FLUX activations for {batch} x {shape.GridHeight * 16}x{shape.GridWidth * 16} pixels (lower the size or the batch)");
+        arena = backend.CreateArena(arena.Used,
+            $"FLUX activations for {batch} x {shape.GridHeight * 16}x{shape.GridWidth * 16} pixels (lower the size or the batch)");
         FluxActivations all = new(arena, config, shape, type);
         (Input, Velocity, _tokens, _joint, _norm, _qkv) = (all.Input, all.Velocity, all.Tokens, all.Joint, all.Norm, all.Qkv);
         (_attentionAndMlp, _branch, _textStates, _contexts, _values) = (all.AttentionAndMlp, all.Branch, all.TextStates, all.Contexts, all.Values);
@@ -154,7 +156,8 @@ public sealed partial class FluxProgram : DiTProgram
         }
 
         IBackend b = Backend;
-        Tensor values = _values.SliceBatch(0, rows), sinusoid = _sinusoid.SliceRows(0, rows), vector = _vector.SliceRows(0, rows), active = _vectorA.SliceRows(0, rows);
+        Tensor values = _values.SliceBatch(0, rows), sinusoid = _sinusoid.SliceRows(0, rows), vector = _vector.SliceRows(0, rows),
+            active = _vectorA.SliceRows(0, rows);
         EmbedScalars(times, _weights.TimeIn, "time_proj", "timestep_embedder", values, sinusoid);
         b.Activate(_vectorB.SliceRows(0, rows), vector);
         if (_weights.GuidanceIn is { } guidanceIn)
@@ -293,7 +296,8 @@ public sealed partial class FluxProgram : DiTProgram
         Observe("output", Velocity);
     }
 
-    private void EmbedScalars(float[] scalars, (LinearWeight In, LinearWeight Out) weights, string projection, string embedder, in Tensor values, in Tensor sinusoid)
+    private void EmbedScalars(float[] scalars, (LinearWeight In, LinearWeight Out) weights, string projection, string embedder, in Tensor values,
+        in Tensor sinusoid)
     {
         Backend.Upload(scalars, values);
         Backend.TimestepEmbed(values, sinusoid.Reshape(scalars.Length, 1, SinusoidWidth));

@@ -8,7 +8,8 @@ internal readonly record struct FluxStreamSource(
     LinearSource Modulation, LinearSource Qkv, LinearSource Projection, LinearSource Up, LinearSource Down, HostTensor QueryNorm, HostTensor KeyNorm);
 
 /// <summary>Where a single block comes from.</summary>
-internal readonly record struct FluxSingleSource(LinearSource Modulation, LinearSource Qkv, LinearSource Up, LinearSource Out, HostTensor QueryNorm, HostTensor KeyNorm);
+internal readonly record struct FluxSingleSource(LinearSource Modulation, LinearSource Qkv, LinearSource Up, LinearSource Out, HostTensor QueryNorm,
+    HostTensor KeyNorm);
 
 /// <summary>
 /// The tensors of a FLUX checkpoint by their role, whatever they are called. Two layouts are known: diffusers (q, k, v separate, head

@@ -37,11 +37,13 @@ internal sealed class FluxWeights : IDisposable
             TimeIn = (Linear(source.TimeIn.In), Linear(source.TimeIn.Out));
             PooledIn = (Linear(source.PooledIn.In), Linear(source.PooledIn.Out));
             GuidanceIn = source.GuidanceIn is { } g ? (Linear(g.In), Linear(g.Out)) : null;
-            Double = [.. Enumerable.Range(0, config.DoubleBlocks).Select(i => new FluxDoubleWeights(Stream(source.Stream(i, "img")), Stream(source.Stream(i, "txt"))))];
+            Double = [.. Enumerable.Range(0, config.DoubleBlocks).Select(i =>
+                new FluxDoubleWeights(Stream(source.Stream(i, "img")), Stream(source.Stream(i, "txt"))))];
             Single = [.. Enumerable.Range(0, config.SingleBlocks).Select(i =>
             {
                 FluxSingleSource s = source.Single(i);
-                return new FluxSingleWeights(Linear(s.Modulation), Linear(s.Qkv), Linear(s.Up), Linear(s.Out), new QkNorm(Scale(s.QueryNorm), Scale(s.KeyNorm)));
+                return new FluxSingleWeights(Linear(s.Modulation), Linear(s.Qkv), Linear(s.Up), Linear(s.Out),
+                    new QkNorm(Scale(s.QueryNorm), Scale(s.KeyNorm)));
             })];
             FinalModulation = Linear(source.FinalModulation);
             FinalProjection = Linear(source.FinalProjection);

@@ -13,7 +13,8 @@ internal sealed class HunyuanActivations
     public HunyuanActivations(Arena arena, HunyuanConfig config, HunyuanShape shape, DType type)
     {
         int batch = shape.Batch, image = shape.ImageTokens, text = shape.TextTokens, d = config.Width, slots = shape.Slots * batch, n = shape.MaxSteps * slots;
-        int rows = Math.Max(RowChunks.Rows(image, shape.MaxRows), text), latent = config.Channels * shape.Latent.Positions, patch = config.Channels * HunyuanConfig.Patch.Positions;
+        int rows = Math.Max(RowChunks.Rows(image, shape.MaxRows), text), latent = config.Channels * shape.Latent.Positions,
+            patch = config.Channels * HunyuanConfig.Patch.Positions;
         Input = arena.Allocate(DType.F32, batch, 1, latent);
         Velocity = arena.Allocate(DType.F32, batch, 1, latent);
         Patches = arena.Allocate(type, batch, image, patch);

@@ -82,7 +82,8 @@ public sealed record HunyuanConfig
             DoubleBlocks > 0 && SingleBlocks >= 0 && RefinerBlocks >= 0 && (long)DoubleBlocks + SingleBlocks + RefinerBlocks <= ModelLimits.Blocks, path,
             $"{DoubleBlocks} double, {SingleBlocks} single and {RefinerBlocks} refiner blocks are no HunyuanVideo model");
         Require(
-            ModelLimits.Holds(ModelLimits.Heads, Heads) && ModelLimits.Holds(ModelLimits.HeadWidth, HeadDim) && HeadDim % 2 == 0 && Width <= ModelLimits.Width, path,
+            ModelLimits.Holds(ModelLimits.Heads, Heads) && ModelLimits.Holds(ModelLimits.HeadWidth, HeadDim) && HeadDim % 2 == 0 && Width <= ModelLimits.Width,
+            path,
             $"{Heads} heads of width {HeadDim}: the width must be even and at most {ModelLimits.HeadWidth}, and at most {ModelLimits.Width} with all heads");
         Require(
             ((2L * RefinerBlocks) + (12L * DoubleBlocks) + (3L * SingleBlocks) + 2) * Width <= ModelLimits.Modulation, path,
@@ -99,9 +100,11 @@ public sealed record HunyuanConfig
         int channels = json.Integer("in_channels", 16), width = json.Integer("hidden_size"), heads = json.Integer("heads_num");
         Require(json.Integer("out_channels", channels) == channels, path, "in_channels and out_channels must be equal in a text-to-video model");
         Require(heads > 0 && width > 0 && width % heads == 0, path, $"a width of {width} cannot be divided into {heads} heads");
-        string projection = json.String("text_projection", "single_refiner"), norm = json.String("qk_norm_type", "rms"), activation = json.String("mlp_act_type", "gelu_tanh");
+        string projection = json.String("text_projection", "single_refiner"), norm = json.String("qk_norm_type", "rms"),
+            activation = json.String("mlp_act_type", "gelu_tanh");
         Require(
-            projection == "single_refiner" && norm == "rms" && activation == "gelu_tanh" && json.Boolean("qk_norm", true) && json.Boolean("qkv_bias", true), path,
+            projection == "single_refiner" && norm == "rms" && activation == "gelu_tanh" && json.Boolean("qk_norm", true) && json.Boolean("qkv_bias", true),
+            path,
             "text_projection, qk_norm, qk_norm_type, qkv_bias and mlp_act_type must be those of the released model");
         return new HunyuanConfig
         {

@@ -65,7 +65,8 @@ public sealed class HunyuanModel : IDisposable
         source.TakeAll();
         map.Finish(log);
         MemoryPlan.RequireWeights(
-            backend, path, reader => (((HunyuanSource)(original ? new OriginalHunyuanSource(config, reader) : new DiffusersHunyuanSource(config, reader)))).TakeAll());
+            backend, path, reader => (((HunyuanSource)(original ? new OriginalHunyuanSource(config, reader)
+                : new DiffusersHunyuanSource(config, reader)))).TakeAll());
         return new HunyuanModel(backend, source);
     }
 
@@ -93,7 +94,8 @@ public sealed class HunyuanModel : IDisposable
         ArgumentNullException.ThrowIfNull(shape);
         FeatureShape features = new(type, shape.Batch, shape.ImageTokens, config.Width);
         return MemoryPlan.Of(
-            take => new DiffusersHunyuanSource(config, take).TakeAll(), type, arena => _ = new HunyuanActivations(arena, config, shape, type), features, policy, options);
+            take => new DiffusersHunyuanSource(config, take).TakeAll(), type, arena => _ = new HunyuanActivations(arena, config, shape, type), features,
+            policy, options);
     }
 
     /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>

@@ -49,7 +49,8 @@ internal sealed class HunyuanModulations
 
     /// <summary>The layers that follow those of the refiner.</summary>
     public static IEnumerable<LinearWeight> Others(HunyuanWeights weights) =>
-        [.. weights.Double.SelectMany(b => new[] { b.Image.Modulation, b.Text.Modulation }), .. weights.Single.Select(b => b.Modulation), weights.FinalModulation];
+        [.. weights.Double.SelectMany(b => new[] { b.Image.Modulation, b.Text.Modulation }), .. weights.Single.Select(b => b.Modulation),
+            weights.FinalModulation];
 
     private Tensor Next()
     {

@@ -44,7 +44,8 @@ public sealed partial class HunyuanProgram : DiTProgram
 
         Arena measure = Arena.Measure();
         _ = new HunyuanActivations(measure, config, shape, backend.ActivationType);
-        _arena = backend.CreateArena(measure.Used, $"HunyuanVideo activations for {shape.Batch} x {shape.Latent} latents (lower the size, the frames or the batch)");
+        _arena = backend.CreateArena(measure.Used,
+            $"HunyuanVideo activations for {shape.Batch} x {shape.Latent} latents (lower the size, the frames or the batch)");
         _a = new HunyuanActivations(_arena, config, shape, backend.ActivationType);
         _modulation = new HunyuanModulations(config, _a.Modulation);
 
@@ -123,13 +124,15 @@ public sealed partial class HunyuanProgram : DiTProgram
         float[] times = new float[rows], guidances = new float[rows], pooled = new float[rows * width];
         for (int row = 0; row < rows; row++)
         {
-            HunyuanConditions sample = (_conditions[row / Batch % slots] ?? throw new InvalidOperationException($"slot {row / Batch % slots} has no conditions yet"))[row % Batch];
+            HunyuanConditions sample = (_conditions[row / Batch % slots]
+                ?? throw new InvalidOperationException($"slot {row / Batch % slots} has no conditions yet"))[row % Batch];
             (times[row], guidances[row]) = (timesteps[row / perStep], sample.Guidance * GuidanceScale);
             sample.Pooled.Span.CopyTo(pooled.AsSpan(row * width, width));
         }
 
         IBackend b = Backend;
-        Tensor vector = _a.Vector.SliceRows(0, rows), part = _a.Part.SliceRows(0, rows), hidden = _a.Hidden.SliceRows(0, rows), pooledRows = _a.Pooled.SliceRows(0, rows);
+        Tensor vector = _a.Vector.SliceRows(0, rows), part = _a.Part.SliceRows(0, rows), hidden = _a.Hidden.SliceRows(0, rows),
+            pooledRows = _a.Pooled.SliceRows(0, rows);
         Tensor sinusoid = _a.Sinusoid.SliceRows(0, rows);
 
         // The refiner has a vector of its own: time step and mean of the text.
@@ -234,7 +237,8 @@ public sealed partial class HunyuanProgram : DiTProgram
     /// <inheritdoc/>
     public override SegmentFlops Flops(int probeDepth)
     {
-        double b = Batch, image = _shape.ImageTokens, text = _shape.TextTokens, length = _shape.Tokens, d = Width, f = _config.MlpWidth, patch = _a.Patches.Cols;
+        double b = Batch, image = _shape.ImageTokens, text = _shape.TextTokens, length = _shape.Tokens, d = Width, f = _config.MlpWidth,
+            patch = _a.Patches.Cols;
         double linear = 2 * d * ((4 * d) + (2 * f)), block = (b * length * linear) + (4 * b * length * length * d);
         double embed = (2 * b * image * patch * d) + (_config.RefinerBlocks * b * ((text * linear) + (4 * text * text * d)));
         return new SegmentFlops(embed, probeDepth * block, (_config.DoubleBlocks + _config.SingleBlocks - probeDepth) * block, 2 * b * image * d * patch);

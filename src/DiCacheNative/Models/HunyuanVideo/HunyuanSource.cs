@@ -8,7 +8,8 @@ internal readonly record struct HunyuanStreamSource(
     LinearSource Modulation, LinearSource Qkv, LinearSource Projection, LinearSource Up, LinearSource Down, HostTensor QueryNorm, HostTensor KeyNorm);
 
 /// <summary>Where a single block comes from.</summary>
-internal readonly record struct HunyuanSingleSource(LinearSource Modulation, LinearSource Qkv, LinearSource Up, LinearSource Out, HostTensor QueryNorm, HostTensor KeyNorm);
+internal readonly record struct HunyuanSingleSource(LinearSource Modulation, LinearSource Qkv, LinearSource Up, LinearSource Out, HostTensor QueryNorm,
+    HostTensor KeyNorm);
 
 /// <summary>Where a block of the token refiner comes from.</summary>
 internal readonly record struct HunyuanRefinerSource(

@@ -3,7 +3,8 @@ using DiCacheNative.Backends;
 namespace DiCacheNative.Models.HunyuanVideo;
 
 /// <summary>One stream (image or text) of a double block.</summary>
-internal sealed record HunyuanStreamWeights(LinearWeight Modulation, LinearWeight Qkv, LinearWeight Projection, LinearWeight Up, LinearWeight Down, QkNorm Norm);
+internal sealed record HunyuanStreamWeights(LinearWeight Modulation, LinearWeight Qkv, LinearWeight Projection, LinearWeight Up, LinearWeight Down,
+    QkNorm Norm);
 
 /// <summary>A double-stream block.</summary>
 internal sealed record HunyuanDoubleWeights(HunyuanStreamWeights Image, HunyuanStreamWeights Text);
@@ -35,7 +36,8 @@ internal sealed class HunyuanWeights : IDisposable
                 new QkNorm(store.Vector(s.QueryNorm), store.Vector(s.KeyNorm)));
 
             HunyuanSingleWeights OneStream(HunyuanSingleSource s) => new(
-                store.Linear(s.Modulation), store.Linear(s.Qkv), store.Linear(s.Up), store.Linear(s.Out), new QkNorm(store.Vector(s.QueryNorm), store.Vector(s.KeyNorm)));
+                store.Linear(s.Modulation), store.Linear(s.Qkv), store.Linear(s.Up), store.Linear(s.Out),
+                new QkNorm(store.Vector(s.QueryNorm), store.Vector(s.KeyNorm)));
 
             HunyuanRefinerWeights Refine(HunyuanRefinerSource s) => new(
                 store.Linear(s.Modulation), store.Linear(s.Qkv), store.Linear(s.Projection), store.Linear(s.Up), store.Linear(s.Down),
@@ -50,7 +52,8 @@ internal sealed class HunyuanWeights : IDisposable
             RefinerTimeIn = Pair(source.RefinerTimeIn);
             RefinerTextIn = Pair(source.RefinerTextIn);
             Refiner = [.. Enumerable.Range(0, config.RefinerBlocks).Select(i => Refine(source.Refiner(i)))];
-            Double = [.. Enumerable.Range(0, config.DoubleBlocks).Select(i => new HunyuanDoubleWeights(Stream(source.Stream(i, "img")), Stream(source.Stream(i, "txt"))))];
+            Double = [.. Enumerable.Range(0, config.DoubleBlocks).Select(i =>
+                new HunyuanDoubleWeights(Stream(source.Stream(i, "img")), Stream(source.Stream(i, "txt"))))];
             Single = [.. Enumerable.Range(0, config.SingleBlocks).Select(i => OneStream(source.Single(i)))];
             FinalModulation = store.Linear(source.FinalModulation);
             FinalProjection = store.Linear(source.FinalProjection);

@@ -11,8 +11,10 @@ internal sealed class WanActivations
 {
     public WanActivations(Arena arena, WanConfig config, WanShape shape, DType type)
     {
-        int batch = shape.Batch, tokens = shape.Tokens, rows = RowChunks.Rows(tokens, shape.MaxRows), d = config.Width, steps = shape.MaxSteps, slots = shape.Slots * batch;
-        int text = shape.TextTokens ?? config.TextTokens, image = shape.ImageTokens, latent = shape.Latents.Max(l => l.Positions), patch = WanConfig.Patch.Positions;
+        int batch = shape.Batch, tokens = shape.Tokens, rows = RowChunks.Rows(tokens, shape.MaxRows), d = config.Width, steps = shape.MaxSteps,
+            slots = shape.Slots * batch;
+        int text = shape.TextTokens ?? config.TextTokens, image = shape.ImageTokens, latent = shape.Latents.Max(l => l.Positions),
+            patch = WanConfig.Patch.Positions;
         Input = arena.Allocate(DType.F32, batch, 1, config.OutChannels * latent);
         Velocity = arena.Allocate(DType.F32, batch, 1, config.OutChannels * latent);
         Patches = arena.Allocate(type, batch, tokens, config.InChannels * patch);

@@ -87,7 +87,8 @@ public sealed record WanConfig
     public void Validate(string path)
     {
         Require(
-            ModelLimits.Holds(ModelLimits.Width, InChannels, OutChannels, TextDim, TextTokens, FrequencyWidth, Width) && ImageDim is >= 0 and <= ModelLimits.Width, path,
+            ModelLimits.Holds(ModelLimits.Width, InChannels, OutChannels, TextDim, TextTokens, FrequencyWidth, Width)
+                && ImageDim is >= 0 and <= ModelLimits.Width, path,
             $"channel counts, widths and text sizes must be positive and at most {ModelLimits.Width}");
         Require(ModelLimits.Holds(ModelLimits.MlpWidth, MlpWidth), path, $"a feed-forward width of {MlpWidth} is no WAN model");
         Require(ModelLimits.Holds(ModelLimits.Blocks, Layers), path, $"{Layers} blocks are no WAN model");
@@ -99,14 +100,16 @@ public sealed record WanConfig
         Require(float.IsFinite(Epsilon) && Epsilon is > 0 and < 1, path, $"the norms' epsilon of {Epsilon} must lie between 0 and 1");
         Require(
             HasImage ? ConditionChannels > 0 : ConditionChannels == 0, path,
-            $"{InChannels} channels in and {OutChannels} out: {(HasImage ? "an image-to-video model takes more than it gives" : "both must be equal in a text-to-video model")}");
+            $"{InChannels} channels in and {OutChannels} out: "
+                + $"{(HasImage ? "an image-to-video model takes more than it gives" : "both must be equal in a text-to-video model")}");
     }
 
     private static WanConfig Original(ModelJson json, string path)
     {
         string type = json.String("model_type", "t2v");
         Require(type is "t2v" or "i2v", path, $"model_type is {type}; known are t2v and i2v");
-        Require(json.Boolean("qk_norm", true) && json.Boolean("cross_attn_norm", true), path, "qk_norm and cross_attn_norm must be true, as in every released model");
+        Require(json.Boolean("qk_norm", true) && json.Boolean("cross_attn_norm", true), path,
+            "qk_norm and cross_attn_norm must be true, as in every released model");
         return new WanConfig
         {
             InChannels = json.Integer("in_dim", 16),

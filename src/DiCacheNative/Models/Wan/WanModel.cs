@@ -93,7 +93,8 @@ public sealed class WanModel : IDisposable
         ArgumentNullException.ThrowIfNull(shape);
         FeatureShape features = new(WanProgram.ResidualType, shape.Batch, shape.Tokens, config.Width);
         return MemoryPlan.Of(
-            take => new OriginalWanSource(config, take).TakeAll(), type, arena => _ = new WanActivations(arena, config, shape, type), features, policy, options);
+            take => new OriginalWanSource(config, take).TakeAll(), type, arena => _ = new WanActivations(arena, config, shape, type), features, policy,
+            options);
     }
 
     /// <summary>Lays the model out for a shape. The program belongs to the caller.</summary>
@@ -120,7 +121,8 @@ public sealed class WanModel : IDisposable
         int width = Dim("patch_embedding.weight", "patch_embedding.weight", 0);
         if (width % ReleasedHeadDim != 0)
         {
-            throw new ModelFormatException(checkpoint.Path, $"the number of heads cannot be inferred from a width of {width}: put a config.json beside the checkpoint");
+            throw new ModelFormatException(checkpoint.Path,
+                $"the number of heads cannot be inferred from a width of {width}: put a config.json beside the checkpoint");
         }
 
         bool image = checkpoint.Contains(prefix + (original ? "img_emb.proj.0.weight" : "condition_embedder.image_embedder.norm1.weight"));

@@ -108,7 +108,8 @@ internal sealed class DiffusersWanSource(WanConfig config, TensorReader take) : 
 
     public override WanImageSource? ImageIn => !Config.HasImage ? null : new WanImageSource(
         Vector(Embedder + "image_embedder.norm1.weight", Config.ImageDim), Vector(Embedder + "image_embedder.norm1.bias", Config.ImageDim),
-        Linear(Config.ImageDim, (Embedder + "image_embedder.ff.net.0.proj", Config.ImageDim)), Linear(Config.ImageDim, (Embedder + "image_embedder.ff.net.2", D)),
+        Linear(Config.ImageDim, (Embedder + "image_embedder.ff.net.0.proj", Config.ImageDim)),
+        Linear(Config.ImageDim, (Embedder + "image_embedder.ff.net.2", D)),
         Vector(Embedder + "image_embedder.norm2.weight", D), Vector(Embedder + "image_embedder.norm2.bias", D));
 
     public override HostTensor HeadModulation => Table("scale_shift_table", 2, D);

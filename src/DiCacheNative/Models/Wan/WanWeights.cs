@@ -8,7 +8,8 @@ internal sealed record WanImageAttentionWeights(LinearWeight KeyValue, QkNorm Ke
 
 /// <summary>A block.</summary>
 internal sealed record WanBlockWeights(
-    LinearWeight Qkv, LinearWeight Out, QkNorm Norm, Modulation CrossNorm, LinearWeight CrossQuery, LinearWeight CrossKeyValue, LinearWeight CrossOut, QkNorm CrossQueryNorm,
+    LinearWeight Qkv, LinearWeight Out, QkNorm Norm, Modulation CrossNorm, LinearWeight CrossQuery, LinearWeight CrossKeyValue, LinearWeight CrossOut,
+    QkNorm CrossQueryNorm,
     QkNorm CrossKeyNorm, LinearWeight Up, LinearWeight Down, WanImageAttentionWeights? Image);
 
 /// <summary>Embedding of CLIP features: norm, two layers, norm.</summary>
@@ -49,8 +50,10 @@ internal sealed class WanWeights : IDisposable
                 WanBlockSource s = source.Block(block);
                 tables.Add(s.Modulation);
                 Blocks[block] = new WanBlockWeights(
-                    _store.Linear(s.Qkv), _store.Linear(s.Out), Norm(s.QueryNorm, s.KeyNorm), Affine(s.CrossNormScale, s.CrossNormShift), _store.Linear(s.CrossQuery),
-                    _store.Linear(s.CrossKeyValue), _store.Linear(s.CrossOut), Norm(s.CrossQueryNorm), Norm(s.CrossKeyNorm), _store.Linear(s.Up), _store.Linear(s.Down),
+                    _store.Linear(s.Qkv), _store.Linear(s.Out), Norm(s.QueryNorm, s.KeyNorm), Affine(s.CrossNormScale, s.CrossNormShift),
+                    _store.Linear(s.CrossQuery),
+                    _store.Linear(s.CrossKeyValue), _store.Linear(s.CrossOut), Norm(s.CrossQueryNorm), Norm(s.CrossKeyNorm), _store.Linear(s.Up),
+                    _store.Linear(s.Down),
                     s.ImageKeyValue is { } keyValue ? new WanImageAttentionWeights(_store.Linear(keyValue), Norm(s.ImageKeyNorm!.Value)) : null);
             }
 

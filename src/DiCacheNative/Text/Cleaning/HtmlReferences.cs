@@ -9,7 +9,8 @@ namespace DiCacheNative.Text.Cleaning;
 internal static partial class HtmlReferences
 {
     // What the bytes 80 to 9F mean in Windows-1252; a reference by one of these numbers means that.
-    private const string Windows1252 = "\u20AC\u0081\u201A\u0192\u201E\u2026\u2020\u2021\u02C6\u2030\u0160\u2039\u0152\u008D\u017D\u008F\u0090\u2018\u2019\u201C\u201D\u2022\u2013\u2014\u02DC\u2122\u0161\u203A\u0153\u009D\u017E\u0178";
+    private const string Windows1252 = "\u20AC\u0081\u201A\u0192\u201E\u2026\u2020\u2021\u02C6\u2030\u0160\u2039\u0152\u008D\u017D\u008F"
+        + "\u0090\u2018\u2019\u201C\u201D\u2022\u2013\u2014\u02DC\u2122\u0161\u203A\u0153\u009D\u017E\u0178";
 
     /// <summary>As HTML 5 decodes text: the semicolon may be missing after numbers and after the names of Latin-1.</summary>
     public static string Decode(string text) => !text.Contains('&', StringComparison.Ordinal) ? text : Reference().Replace(text, match =>

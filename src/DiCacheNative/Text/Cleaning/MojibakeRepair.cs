@@ -3,8 +3,9 @@ using System.Text;
 namespace DiCacheNative.Text.Cleaning;
 
 /// <summary>
-/// Undoes wrong decoding: text in UTF-8 that was read as an encoding of one byte for each character ("cafÃ©"), any number of times over, and Windows-1252 that was
-/// read as Latin-1. A text is changed only where it looks wrong (<see cref="Oddness"/>), only by a decoding that is valid, and only when it looks better afterwards.
+/// Undoes wrong decoding: text in UTF-8 that was read as an encoding of one byte for each character ("cafÃ©"), any number of times over, and Windows-1252 that
+/// was read as Latin-1. A text is changed only where it looks wrong (<see cref="Oddness"/>), only by a decoding that is valid, and only when it looks better
+/// afterwards.
 /// </summary>
 internal static class MojibakeRepair
 {

@@ -4,8 +4,9 @@ using System.Text;
 namespace DiCacheNative.Text.Cleaning;
 
 /// <summary>
-/// How much a text looks as if it had been decoded with the wrong encoding: the number of neighbours that hardly anybody writes, such as an accented letter before a
-/// currency sign, a small letter before an accented capital, a symbol inside a word, or two alphabets in one word. Ordinary text in any language has none.
+/// How much a text looks as if it had been decoded with the wrong encoding: the number of neighbours that hardly anybody writes, such as an accented letter
+/// before a currency sign, a small letter before an accented capital, a symbol inside a word, or two alphabets in one word. Ordinary text in any language has
+/// none.
 /// </summary>
 internal static class Oddness
 {
@@ -70,9 +71,11 @@ internal static class Oddness
             }
 
             bool inWord = IsCased(before) && IsCased(after);
-            odd += inWord && kind is Kind.Currency or Kind.Symbol or Kind.Accent or Kind.Box or Kind.TradeMark or Kind.ClosingQuote or Kind.OpeningQuote or Kind.Ordinal ? 1 : 0;
+            odd += inWord && kind is Kind.Currency or Kind.Symbol or Kind.Accent or Kind.Box
+                or Kind.TradeMark or Kind.ClosingQuote or Kind.OpeningQuote or Kind.Ordinal ? 1 : 0;
             odd += IsLatinLike(before) && kind is Kind.Symbol or Kind.Accent or Kind.Box or Kind.Currency or Kind.OpeningQuote
-                && after is Kind.Symbol or Kind.Accent or Kind.Box or Kind.Currency or Kind.TradeMark or Kind.OpeningQuote or Kind.ClosingQuote or Kind.Dash ? 1 : 0;
+                && after is Kind.Symbol or Kind.Accent or Kind.Box or Kind.Currency or Kind.TradeMark or Kind.OpeningQuote or Kind.ClosingQuote or Kind.Dash
+                    ? 1 : 0;
             odd += OfBoxes(kind, after);
         }
 
@@ -180,7 +183,8 @@ internal static class Oddness
                 UnicodeCategory.ModifierSymbol => Kind.Accent,
                 UnicodeCategory.CurrencySymbol => Kind.Currency,
                 UnicodeCategory.MathSymbol or UnicodeCategory.OtherSymbol or UnicodeCategory.OtherNumber or UnicodeCategory.OtherPunctuation
-                    or UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation or UnicodeCategory.DashPunctuation or UnicodeCategory.Format => Kind.Symbol,
+                    or UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation or UnicodeCategory.DashPunctuation or UnicodeCategory.Format =>
+                        Kind.Symbol,
                 _ => Kind.Other,
             },
         };

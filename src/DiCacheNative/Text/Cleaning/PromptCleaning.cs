@@ -4,14 +4,15 @@ using System.Text.RegularExpressions;
 namespace DiCacheNative.Text.Cleaning;
 
 /// <summary>
-/// Cleans a prompt as the published WAN pipelines do before they tokenize it: what the library ftfy does by default ("fix text"), HTML references decoded twice, and
-/// white space collapsed and trimmed.
+/// Cleans a prompt as the published WAN pipelines do before they tokenize it: what the library ftfy does by default ("fix text"), HTML references decoded
+/// twice, and white space collapsed and trimmed.
 /// </summary>
 /// <remarks>
-/// The steps of ftfy are those of its documentation, in its order, repeated until the text stays as it is: HTML references (in a text without &lt;), terminal escapes,
-/// text that was decoded with the wrong encoding (<see cref="MojibakeRepair"/>), Latin ligatures, full-width and half-width forms, curly quotes, line breaks, lone
-/// surrogates, control characters, NFC. Two things differ. References by name are those of HTML 4 and their all-capital forms; the others of HTML 5 are left as they are.
-/// And what counts as wrongly decoded is judged by rules of our own, which agree on nearly all of ftfy's published examples but not on every text.
+/// The steps of ftfy are those of its documentation, in its order, repeated until the text stays as it is: HTML references (in a text without &lt;), terminal
+/// escapes, text that was decoded with the wrong encoding (<see cref="MojibakeRepair"/>), Latin ligatures, full-width and half-width forms, curly quotes, line
+/// breaks, lone surrogates, control characters, NFC. Two things differ. References by name are those of HTML 4 and their all-capital forms; the others of HTML
+/// 5 are left as they are. And what counts as wrongly decoded is judged by rules of our own, which agree on nearly all of ftfy's published examples but not on
+/// every text.
 /// </remarks>
 public static partial class PromptCleaning
 {

@@ -3,8 +3,8 @@ using System.Text;
 namespace DiCacheNative.Text.Cleaning;
 
 /// <summary>
-/// An encoding of one byte for each character in which text was decoded by mistake, read backwards: from characters to bytes. Bytes that mean nothing stand for the
-/// character of the same number, and U+FFFD for a byte that was lost (1A).
+/// An encoding of one byte for each character in which text was decoded by mistake, read backwards: from characters to bytes. Bytes that mean nothing stand
+/// for the character of the same number, and U+FFFD for a byte that was lost (1A).
 /// </summary>
 internal sealed class SloppyEncoding
 {

@@ -6,7 +6,8 @@ namespace DiCacheNative.Text.Cleaning;
 internal static class Utf8Variant
 {
     /// <summary>Bytes of a sequence by its first byte: 1 to 4; 0 for a byte that begins none.</summary>
-    public static int Length(byte lead) => lead switch { < 0x80 => 1, 0xC0 => 2, >= 0xC2 and <= 0xDF => 2, >= 0xE0 and <= 0xEF => 3, >= 0xF0 and <= 0xF4 => 4, _ => 0 };
+    public static int Length(byte lead) =>
+        lead switch { < 0x80 => 1, 0xC0 => 2, >= 0xC2 and <= 0xDF => 2, >= 0xE0 and <= 0xEF => 3, >= 0xF0 and <= 0xF4 => 4, _ => 0 };
 
     /// <summary>The text of bytes; null when they are not valid throughout.</summary>
     public static string? Decode(byte[] bytes)
@@ -31,7 +32,8 @@ internal static class Utf8Variant
                 value = (value << 6) | (bytes[i + k] & 0x3F);
             }
 
-            bool shortest = length switch { 2 => value >= 0x80 || (value == 0 && bytes[i] == 0xC0), 3 => value >= 0x800, 4 => value is >= 0x10000 and <= 0x10FFFF, _ => true };
+            bool shortest = length switch { 2 => value >= 0x80 || (value == 0 && bytes[i] == 0xC0), 3 => value >= 0x800,
+                4 => value is >= 0x10000 and <= 0x10FFFF, _ => true };
             if (!shortest)
             {
                 return null;
