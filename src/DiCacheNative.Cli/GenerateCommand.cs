@@ -1,5 +1,4 @@
 using System.CommandLine;
-using DiCacheNative.Caching;
 using DiCacheNative.Cli.Progress;
 using DiCacheNative.Sampling;
 
