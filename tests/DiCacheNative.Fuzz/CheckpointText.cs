@@ -81,7 +81,8 @@ internal sealed class CheckpointText
         foreach (Entry e in _entries)
         {
             header.Append(header[^1] == '{' || header[^1] == ',' ? "" : ",").Append(CultureInfo.InvariantCulture,
-                $"{System.Text.Json.JsonSerializer.Serialize(e.Name)}:{{\"dtype\":\"{e.Type}\",\"shape\":[{string.Join(',', e.Shape)}],\"data_offsets\":[{e.Begin},{e.End}]}}");
+                $"{System.Text.Json.JsonSerializer.Serialize(e.Name)}:{{\"dtype\":\"{e.Type}\",\"shape\":[{string.Join(',', e.Shape)}],"
+                + $"\"data_offsets\":[{e.Begin},{e.End}]}}");
         }
 
         byte[] json = Encoding.UTF8.GetBytes(header.ToString().TrimEnd(',') + "}");
