@@ -49,7 +49,7 @@ public sealed class GenerateOutputTests : IDisposable
         string text = File.ReadAllText(_folder.File("a.png"), System.Text.Encoding.Latin1);
         Assert.Contains("tEXtSoftware\0DiCacheNative", text, StringComparison.Ordinal);
         Assert.Contains("tEXtparameters\0a red circle\nSteps: 1, ", text, StringComparison.Ordinal);
-        foreach (string part in new[] { "Seed: 9, ", "Size: 64x64, ", "Cache: dicache, ", "Cache options: \"threshold=0.3\", ",
+        foreach (string part in new[] { "Seed: 9, ", "Size: 64x64, ", "Cache: dicache, ", "Cache options: \"profile=default,threshold=0.3,",
             "Model: shapes-flux, ", "Backend: cpu, ", "Version: " })
         {
             Assert.Contains(part, text, StringComparison.Ordinal);
