@@ -58,20 +58,30 @@ internal sealed class TextBudget(string file)
         }
     }
 
-    /// <summary>Asks whether there is time for another match, in a run of matches that began at a time.</summary>
-    /// <param name="start">Time stamp.</param>
+    /// <summary>The begin of a run of matches.</summary>
     /// <exception cref="ModelFormatException">All matches together have taken too long.</exception>
-    public void CheckMatching(long start)
+    public MatchClock StartMatching()
     {
-        if (_matching + Stopwatch.GetElapsedTime(start) > s_matchesLimit)
+        MatchClock clock = new(Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
+        CheckMatching(clock);
+        return clock;
+    }
+
+    /// <summary>Asks whether there is time for another match.</summary>
+    /// <exception cref="ModelFormatException">All matches together have taken too long.</exception>
+    public void CheckMatching(in MatchClock clock)
+    {
+        if (_matching + Stopwatch.GetElapsedTime(clock.Time) > s_matchesLimit && _matching + clock.Used > s_matchesLimit)
         {
             throw Exceeded($"need more than {s_matchesLimit.TotalSeconds:0} s to match their patterns in this text");
         }
     }
 
     /// <summary>Counts a run of matches that has ended.</summary>
-    /// <param name="start">Time stamp of its begin.</param>
-    public void EndMatching(long start) => _matching += Stopwatch.GetElapsedTime(start);
+    public void EndMatching(in MatchClock clock) => _matching += clock.Used;
+
+    /// <summary>Whether a match ran out of <see cref="MatchLimit"/> because the processor was given to others, so that it may be tried again.</summary>
+    public static bool WasInterrupted(in MatchClock clock) => clock.Used < MatchLimit / 2;
 
     /// <summary>The error for a pattern that ran out of <see cref="MatchLimit"/>.</summary>
     public ModelFormatException TooSlow(RegexMatchTimeoutException e) => new(file, $"the pattern {e.Pattern} takes too long on this text", e);
@@ -81,4 +91,18 @@ internal sealed class TextBudget(string file)
         new(file, $"a pattern of it names so many characters that U+{character:X4} cannot be told from them");
 
     private ModelFormatException Exceeded(string what) => new(file, $"its rules {what}: they are damaged or not meant for use");
+
+    /// <summary>When a run of matches began: by the clock, and by what the process had used of the processor.</summary>
+    internal readonly record struct MatchClock(long Time, TimeSpan Processor)
+    {
+        /// <summary>Time since then, without that in which other processes ran.</summary>
+        public TimeSpan Used
+        {
+            get
+            {
+                TimeSpan time = Stopwatch.GetElapsedTime(Time), processor = Environment.CpuUsage.TotalTime - Processor;
+                return time < processor ? time : processor;
+            }
+        }
+    }
 }

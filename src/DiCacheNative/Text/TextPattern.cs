@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -22,6 +21,9 @@ internal sealed class TextPattern
 
     // One match may be slow, so few of them.
     private const int MatchesBetweenChecks = 8;
+
+    // On a busy machine a match may run out of its time by the clock without having had the processor.
+    private const int MostAttempts = 5;
 
     private readonly PatternAlphabet _alphabet;
     private readonly Regex _regex;
@@ -103,36 +105,46 @@ internal sealed class TextPattern
     private List<(int Start, int End, bool IsMatch)> Parts(string text, TextBudget budget)
     {
         budget.Piece(text.Length);
-        var parts = new List<(int Start, int End, bool IsMatch)>();
         (string projected, int[]? origin) = Project(text, budget);
-        int last = 0, matches = 0;
-        long time = Stopwatch.GetTimestamp();
-        budget.CheckMatching(time);
-        try
+        for (int attempt = 1; ; attempt++)
         {
-            foreach (ValueMatch match in _regex.EnumerateMatches(projected))
+            TextBudget.MatchClock clock = budget.StartMatching();
+            try
             {
-                int start = origin?[match.Index] ?? match.Index;
-                int end = origin?[match.Index + match.Length] ?? (match.Index + match.Length);
-                if (last < start)
+                List<(int Start, int End, bool IsMatch)> parts = Match(text, projected, origin, budget, clock);
+                budget.EndMatching(clock);
+                return parts;
+            }
+            catch (RegexMatchTimeoutException e)
+            {
+                if (attempt == MostAttempts || !TextBudget.WasInterrupted(clock))
                 {
-                    parts.Add((last, start, false));
-                }
-
-                parts.Add((start, end, true));
-                last = end;
-                if (++matches % MatchesBetweenChecks == 0)
-                {
-                    budget.CheckMatching(time);
+                    throw budget.TooSlow(e);
                 }
             }
         }
-        catch (RegexMatchTimeoutException e)
-        {
-            throw budget.TooSlow(e);
-        }
+    }
 
-        budget.EndMatching(time);
+    private List<(int Start, int End, bool IsMatch)> Match(string text, string projected, int[]? origin, TextBudget budget, in TextBudget.MatchClock clock)
+    {
+        var parts = new List<(int Start, int End, bool IsMatch)>();
+        int last = 0, matches = 0;
+        foreach (ValueMatch match in _regex.EnumerateMatches(projected))
+        {
+            int start = origin?[match.Index] ?? match.Index;
+            int end = origin?[match.Index + match.Length] ?? (match.Index + match.Length);
+            if (last < start)
+            {
+                parts.Add((last, start, false));
+            }
+
+            parts.Add((start, end, true));
+            last = end;
+            if (++matches % MatchesBetweenChecks == 0)
+            {
+                budget.CheckMatching(clock);
+            }
+        }
 
         if (last < text.Length)
         {
