@@ -20,7 +20,10 @@ internal sealed class Worker(Target target, int seed, string folder)
     /// <summary>What a case may take of the processor; what the clock says depends on whatever else runs.</summary>
     private static readonly TimeSpan s_cpuLimit = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan s_hangLimit = TimeSpan.FromSeconds(40);
+    // A case hangs when it goes on for so long and has used the processor for as long as follows, or when it waits for what never comes.
+    private static readonly TimeSpan s_hangLimit = TimeSpan.FromSeconds(40), s_hangCpuLimit = TimeSpan.FromSeconds(10), s_waitLimit = TimeSpan.FromMinutes(3);
+
+    private static readonly TimeSpan s_reportInterval = TimeSpan.FromSeconds(10);
 
     private const long MemoryLimit = 1_000_000_000;
     private const int ReportInterval = 2000;
@@ -29,6 +32,7 @@ internal sealed class Worker(Target target, int seed, string folder)
     private readonly string _folder = folder;
     private long _running = -1;
     private long _started;
+    private long _startedCpu;
     private long _peak;
 
     /// <summary>Runs cases [first, end).</summary>
@@ -44,6 +48,7 @@ internal sealed class Worker(Target target, int seed, string folder)
         }
 
         new Thread(Watch) { IsBackground = true }.Start();
+        long reported = Stopwatch.GetTimestamp();
         for (long i = first; i < end; i++)
         {
             progress.Write(0, i);
@@ -54,8 +59,9 @@ internal sealed class Worker(Target target, int seed, string folder)
                 Fail(i, outcome, detail);
             }
 
-            if ((i + 1 - first) % ReportInterval == 0 || i + 1 == end)
+            if ((i + 1 - first) % ReportInterval == 0 || i + 1 == end || Stopwatch.GetElapsedTime(reported) > s_reportInterval)
             {
+                reported = Stopwatch.GetTimestamp();
                 Console.Out.WriteLine($"COUNT\t{i + 1}\t{JsonSerializer.Serialize(_counts)}");
                 Console.Out.Flush();
                 _counts.Clear();
@@ -97,6 +103,7 @@ internal sealed class Worker(Target target, int seed, string folder)
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         (string Outcome, string Detail) result;
         Volatile.Write(ref _peak, 0);
+        Volatile.Write(ref _startedCpu, cpu.Ticks);
         Volatile.Write(ref _started, Stopwatch.GetTimestamp());
         Volatile.Write(ref _running, number);
         try
@@ -135,9 +142,11 @@ internal sealed class Worker(Target target, int seed, string folder)
             }
 
             Volatile.Write(ref _peak, Math.Max(_peak, Environment.WorkingSet));
-            if (Stopwatch.GetElapsedTime(Volatile.Read(ref _started)) > s_hangLimit && Volatile.Read(ref _running) == number)
+            TimeSpan time = Stopwatch.GetElapsedTime(Volatile.Read(ref _started)), cpu = Environment.CpuUsage.TotalTime - TimeSpan.FromTicks(Volatile.Read(ref _startedCpu));
+            bool hangs = time > s_waitLimit || (time > s_hangLimit && cpu > s_hangCpuLimit);
+            if (hangs && Volatile.Read(ref _running) == number)
             {
-                Fail(number, Hang, $"still running after {s_hangLimit.TotalSeconds:0} s");
+                Fail(number, Hang, $"still running after {time.TotalSeconds:0} s, of which it had the processor for {cpu.TotalSeconds:0}");
                 Process.GetCurrentProcess().Kill();
             }
         }
