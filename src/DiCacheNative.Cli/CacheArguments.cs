@@ -104,12 +104,7 @@ internal sealed class CacheArguments
             ("default", DiCacheOptions.Default), ("flux", DiCacheOptions.Flux), ("wan", DiCacheOptions.Wan), ("hunyuan", DiCacheOptions.Hunyuan));
         ProbeError error = Choose(settings, "error", profile.Error, ("delta_y", ProbeError.DeltaY), ("delta_minus", ProbeError.DeltaMinus));
 
-        // Metric and threshold belong together: one metric's threshold on the other skips far too much, or never.
-        if (error == ProbeError.DeltaMinus && !settings.ContainsKey("threshold"))
-        {
-            profile = profile with { Threshold = 0.08f, RetRatio = profile.Profile == "flux" ? 0 : profile.RetRatio };
-        }
-
+        profile = profile with { Error = error };
         CacheReuse reuse = Choose(
             settings, "reuse", profile.Reuse, ("align", CacheReuse.TrajectoryAlignment), ("residual", CacheReuse.ReuseResidual));
         if (reuse == CacheReuse.ReuseResidual && settings.Keys.FirstOrDefault(k => k is "gamma-min" or "gamma-max") is { } gamma)
@@ -119,7 +114,6 @@ internal sealed class CacheArguments
 
         return profile with
         {
-            Error = error,
             Threshold = (float)Number(settings, "threshold", profile.Threshold, 0, LargestNumber),
             ProbeDepth = Whole(settings, "probe-depth", profile.ProbeDepth),
             RetRatio = Number(settings, "ret-ratio", profile.RetRatio, 0, 1),

@@ -16,8 +16,8 @@ internal static class DenoisingLoop
     /// <param name="latents">Noise, replaced by the result.</param>
     /// <param name="onStep">Called after every step.</param>
     /// <param name="progress">Told about every step.</param>
-    /// <param name="cancel">Asked before every step; the program asks between blocks.</param>
-    /// <exception cref="NonFiniteException">The latents are no longer finite.</exception>
+    /// <param name="cancel">Asked before every step; the program's own is asked inside.</param>
+    /// <exception cref="NonFiniteException">The latents are no longer finite; names the step.</exception>
     /// <exception cref="BackendException">A device error.</exception>
     public static void Run(
         DiTSession session, ISampler sampler, float cfgScale, float[] latents, Action<StepSnapshot>? onStep, IProgress<GenerationProgress>? progress,
@@ -44,14 +44,14 @@ internal static class DenoisingLoop
             }
 
             sampler.Step(i, latents, velocity);
+            if (!Finite.All(latents))
+            {
+                throw new NonFiniteException(
+                    $"the latents are no longer finite (NaN or infinity) after step {i + 1} of {steps}: the checkpoint, the step count or the cache settings cannot be used together");
+            }
+
             onStep?.Invoke(new StepSnapshot(i, latents, velocity));
             progress?.Report(new GenerationProgress(i + 1, steps, decision, Stopwatch.GetElapsedTime(stepStart), Stopwatch.GetElapsedTime(start)));
-        }
-
-        if (latents.Any(v => !float.IsFinite(v)))
-        {
-            throw new NonFiniteException(
-                "the latents are no longer finite (NaN or infinity): the checkpoint, the step count or the cache settings cannot be used together");
         }
     }
 }

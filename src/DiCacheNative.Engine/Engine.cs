@@ -72,7 +72,10 @@ public sealed class Engine : IDisposable, IAsyncDisposable
     /// <summary>Generates images or a video. The work runs on a thread of the pool.</summary>
     /// <param name="request">What to generate.</param>
     /// <param name="progress">Told when a phase begins and about every step.</param>
-    /// <param name="cancellationToken">Ends the generation between blocks.</param>
+    /// <param name="cancellationToken">
+    /// Ends the generation: encoders and decoder at once, the transformer on the CPU within a task of the operation under way, on a GPU before the
+    /// next segment of a step.
+    /// </param>
     /// <exception cref="ArgumentException">A setting lies outside its range.</exception>
     /// <exception cref="BackendException">Not enough memory for the size, or a device error.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
@@ -80,7 +83,7 @@ public sealed class Engine : IDisposable, IAsyncDisposable
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, IProgress<GenerationProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(request);
+        RequestRules.CheckMembers(request);
         RunningWork.Work work = _running.Enter(cancellationToken);
         return RunAsync(work, token => Pipeline.Generate(request, _loadMilliseconds, progress, token));
     }

@@ -145,7 +145,7 @@ public sealed class FluxPipeline : IPipeline
     public GenerationResult Generate(
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(request);
+        RequestRules.CheckMembers(request);
         GenerationNotes notes = new(_log);
         GenerationRequest resolved = Resolve(request, notes);
         return _running.Run(token => Run(resolved, notes, loadMilliseconds, progress, token), cancellationToken);
@@ -187,7 +187,7 @@ public sealed class FluxPipeline : IPipeline
         ImagePlanes planes = new UndecodedLatents(sampled.Latents, [samples, gridHeight * gridWidth, Transformer.Config.InChannels])
             .Guard(() => Decode(sampled.Latents, samples, gridHeight, gridWidth, tiling, cancellationToken));
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
-        notes.AddCache(sampled.Cache);
+        notes.AddCache(sampled.Cache, request.Cache);
         return new GenerationResult
         {
             Images = [.. Enumerable.Range(0, samples).Select(planes.ToImage)],

@@ -96,10 +96,22 @@ internal sealed class GenerationNotes(Action<string>? log)
         return prompt[fits..];
     }
 
-    /// <summary>Tells when a cache was asked for and did nothing.</summary>
-    public void AddCache(CacheStats cache) => AddIf(
-        cache.NeverEngaged,
-        $"the cache never engaged: all {cache.Resume} probed calls were computed"
-        + (cache.NonFinite > 0 ? $", {cache.NonFinite} of them because their change was not finite"
-            : "; raise the threshold, or compute every step without a cache"));
+    /// <summary>Tells when a cache was asked for and skipped nothing, and why.</summary>
+    /// <param name="cache">What it did.</param>
+    /// <param name="policy">The cache.</param>
+    public void AddCache(CacheStats cache, ICachePolicy policy)
+    {
+        if (!cache.NeverEngaged)
+        {
+            return;
+        }
+
+        string why = cache.Resume > 0
+            ? $"all {cache.Resume} probed calls were computed"
+                + (cache.NonFinite > 0 ? $", {cache.NonFinite} of them because their change was not finite" : "; raise the threshold, or compute every step without a cache")
+            : policy.ProbeDepth > 0
+                ? $"none of the {cache.Calls} calls was allowed to skip, since the warm-up and the last step are always computed; take more steps or a smaller ratio of warm-up"
+                : $"the policy {policy.Name} planned none of the {cache.Calls} calls to be skipped";
+        Add("the cache never engaged: " + why);
+    }
 }

@@ -5,6 +5,7 @@ using DiCacheNative.Models;
 namespace DiCacheNative;
 
 /// <summary>What came out of a generation.</summary>
+/// <remarks>It belongs to the caller, with all its arrays: the engine keeps none of them, and Dispose of the engine frees none.</remarks>
 public sealed class GenerationResult
 {
     /// <summary>The images, one per <see cref="GenerationRequest.BatchCount"/>; or the frames of the video, in order.</summary>

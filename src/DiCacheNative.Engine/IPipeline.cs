@@ -21,7 +21,10 @@ public interface IPipeline : IDisposable, IAsyncDisposable
     /// <param name="request">What to generate; what it leaves open is the model's own.</param>
     /// <param name="loadMilliseconds">Load time to report.</param>
     /// <param name="progress">Told when a phase begins and about every step.</param>
-    /// <param name="cancellationToken">Ends the generation between blocks.</param>
+    /// <param name="cancellationToken">
+    /// Ends the generation: encoders and decoder at once, the transformer on the CPU within a task of the operation under way, on a GPU before the
+    /// next segment of a step.
+    /// </param>
     /// <exception cref="ArgumentException">A setting lies outside its range, or the model does not have it.</exception>
     /// <exception cref="Backends.BackendException">Not enough memory for the size, or a device error.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>

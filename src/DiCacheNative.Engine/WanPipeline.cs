@@ -150,7 +150,7 @@ public sealed class WanPipeline : IPipeline
     public GenerationResult Generate(
         GenerationRequest request, double loadMilliseconds = 0, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(request);
+        RequestRules.CheckMembers(request);
         GenerationNotes notes = new(_log);
         GenerationRequest resolved = Resolve(request, notes);
         return _running.Run(token => Run(resolved, notes, loadMilliseconds, progress, token), cancellationToken);
@@ -185,7 +185,7 @@ public sealed class WanPipeline : IPipeline
         ImagePlanes planes = new UndecodedLatents(sampled.Latents, [Transformer.Config.OutChannels, size.Frames, size.Height, size.Width])
             .Guard(() => Decode(sampled.Latents, size, cancellationToken));
         double vaeMs = Stopwatch.GetElapsedTime(vaeStart).TotalMilliseconds;
-        notes.AddCache(sampled.Cache);
+        notes.AddCache(sampled.Cache, request.Cache);
         return new GenerationResult
         {
             Images = [.. Enumerable.Range(0, planes.Batch).Select(planes.ToImage)],
@@ -207,7 +207,7 @@ public sealed class WanPipeline : IPipeline
     /// <inheritdoc/>
     public MemoryPlan PlanMemory(GenerationRequest request)
     {
-        ArgumentNullException.ThrowIfNull(request);
+        RequestRules.CheckMembers(request);
         request = Resolve(request, new GenerationNotes(null));
         return Plan(request, LatentSize.OfVideo(request.VideoFrames, request.Height, request.Width));
     }

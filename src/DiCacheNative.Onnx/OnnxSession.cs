@@ -61,6 +61,7 @@ internal sealed class OnnxSession : IDisposable
     }
 
     /// <summary>Runs the graph; each result is its dimensions and its values as binary32.</summary>
+    /// <exception cref="NonFiniteException">A result holds NaN or infinity.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed, before or meanwhile.</exception>
     public (long[] Shape, float[] Values)[] Run(
         IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyCollection<string> outputs, CancellationToken cancellationToken) =>
@@ -79,7 +80,7 @@ internal sealed class OnnxSession : IDisposable
         {
             using IDisposableReadOnlyCollection<OrtValue> results = _session.Run(options, inputs, outputs);
             cancellationToken.ThrowIfCancellationRequested();
-            return [.. results.Select(Read)];
+            return [.. results.Zip(outputs, Read)];
         }
         catch (Exception e) when (IsRuntimeError(e))
         {
@@ -111,7 +112,7 @@ internal sealed class OnnxSession : IDisposable
     /// <summary>Frees the graph; runs under way are ended and waited for, later ones are refused. May be called twice.</summary>
     public void Dispose() => _running.Dispose();
 
-    private (long[] Shape, float[] Values) Read(OrtValue value)
+    private (long[] Shape, float[] Values) Read(OrtValue value, string name)
     {
         if (!value.IsTensor)
         {
@@ -125,7 +126,8 @@ internal sealed class OnnxSession : IDisposable
             TensorElementType.Float16 => Widen(value.GetTensorDataAsSpan<Float16>()),
             TensorElementType other => throw new ModelFormatException(Path, $"an output is {other}, binary32 or binary16 is needed"),
         };
-        return (info.Shape, values);
+        return Finite.All(values) ? (info.Shape, values) : throw new NonFiniteException(
+            $"{Path} gave NaN or infinity as '{name}': the file is damaged, or its precision does not hold these values");
     }
 
     private static float[] Widen(ReadOnlySpan<Float16> source)

@@ -1,9 +1,12 @@
 using DiCacheNative.Cpu.Threading;
+using DiCacheNative.Lifetimes;
 
 namespace DiCacheNative.OpTests;
 
 public sealed unsafe class ThreadTeamTests
 {
+    private static CancellationTokenSource? s_cancelled;
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -37,6 +40,33 @@ public sealed unsafe class ThreadTeamTests
         }
 
         Assert.Equal([20_000, 20_000, 20_000, 20_000, 20_000], runs);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void A_cancelled_operation_begins_no_further_task(int threads)
+    {
+        using ThreadTeam team = new(threads);
+        using CancellationTokenSource source = new();
+        s_cancelled = source;
+        int begun = 0;
+        int* count = &begun;
+        using (Obeyed.Set(source.Token))
+        {
+            OperationCanceledException end = Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, count, 100_000));
+            Assert.Equal(source.Token, end.CancellationToken);
+            Assert.InRange(begun, 10, 10 + threads);
+            Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, count, 5));
+        }
+
+        int[] runs = new int[4];
+        fixed (int* counts = runs)
+        {
+            team.Run(&Count, counts, 4);
+        }
+
+        Assert.Equal([1, 1, 1, 1], runs);
     }
 
     [Fact]
@@ -101,6 +131,14 @@ public sealed unsafe class ThreadTeamTests
         team.Dispose();
         team.Dispose();
         Assert.Throws<ObjectDisposedException>(() => team.Run(&Add, null, 1));
+    }
+
+    private static void CancelAtTen(void* pointer, int task, int worker)
+    {
+        if (Interlocked.Increment(ref *(int*)pointer) == 10)
+        {
+            s_cancelled!.Cancel();
+        }
     }
 
     private static void Count(void* pointer, int task, int worker) => Interlocked.Increment(ref ((int*)pointer)[task]);

@@ -15,17 +15,19 @@ internal static unsafe partial class NativePages
 
     private static readonly bool CanAdvise = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out _);
 
+    private static long s_live;
+
+    /// <summary>Blocks allocated and not freed yet.</summary>
+    internal static long LiveBlocks => Volatile.Read(ref s_live);
+
     /// <summary>Allocates; the content is undefined.</summary>
     /// <exception cref="OutOfMemoryException">There is not that much.</exception>
     internal static void* Allocate(long bytes)
     {
-        if (bytes < (long)LargePage)
-        {
-            return NativeMemory.AlignedAlloc((nuint)Math.Max(1, bytes), SmallPage);
-        }
-
-        void* memory = NativeMemory.AlignedAlloc((nuint)bytes, LargePage);
-        if (CanAdvise)
+        bool large = bytes >= (long)LargePage;
+        void* memory = NativeMemory.AlignedAlloc((nuint)Math.Max(1, bytes), large ? LargePage : SmallPage);
+        Interlocked.Increment(ref s_live);
+        if (large && CanAdvise)
         {
             _ = Advise(memory, (nuint)bytes & ~(LargePage - 1), AdviseLargePages);
         }
@@ -34,7 +36,14 @@ internal static unsafe partial class NativePages
     }
 
     /// <summary>Frees; nothing for null.</summary>
-    internal static void Free(void* memory) => NativeMemory.AlignedFree(memory);
+    internal static void Free(void* memory)
+    {
+        if (memory is not null)
+        {
+            Interlocked.Decrement(ref s_live);
+            NativeMemory.AlignedFree(memory);
+        }
+    }
 
     [LibraryImport("libc.so.6", EntryPoint = "madvise")]
     private static partial int Advise(void* address, nuint length, int advice);

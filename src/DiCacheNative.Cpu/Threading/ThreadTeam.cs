@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using DiCacheNative.Lifetimes;
 
 namespace DiCacheNative.Cpu.Threading;
 
 /// <summary>
 /// A fixed set of threads that work through the tasks of one operation at a time. The calling thread takes part. Tasks are claimed one by
 /// one from a counter, so which thread does which task is left open; nothing a task computes may depend on it. Running allocates nothing.
+/// A cancelled operation leaves out the tasks that nobody has begun.
 /// </summary>
 internal sealed unsafe class ThreadTeam : IDisposable
 {
@@ -19,11 +21,12 @@ internal sealed unsafe class ThreadTeam : IDisposable
     private readonly Thread[] _workers;
 
     // Generation in the upper half, next unclaimed task in the lower half: one compare-and-swap claims a task of one certain operation.
-    // The three fields that describe the operation are only written while the lower half is Closed.
+    // The four fields that describe the operation are only written while the lower half is Closed.
     private ulong _state = Closed;
     private delegate*<void*, int, int, void> _body;
     private void* _arguments;
     private int _tasks;
+    private CancellationToken _cancellation;
 
     private int _done, _sleeping, _callerWaits;
     private volatile bool _stop;
@@ -54,8 +57,10 @@ internal sealed unsafe class ThreadTeam : IDisposable
     /// <param name="arguments">Handed to the body.</param>
     /// <param name="tasks">Number of tasks.</param>
     /// <exception cref="Exception">The first that a task threw, after the others have ended.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="Obeyed.Token"/> is cancelled; some tasks were not done.</exception>
     internal void Run(delegate*<void*, int, int, void> body, void* arguments, int tasks)
     {
+        CancellationToken cancellation = Obeyed.Token;
         lock (_oneOperation)
         {
             ObjectDisposedException.ThrowIf(_stop, this);
@@ -64,6 +69,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
             {
                 for (int task = 0; task < tasks; task++)
                 {
+                    cancellation.ThrowIfCancellationRequested();
                     body(arguments, task, 0);
                 }
 
@@ -74,7 +80,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
             Interlocked.Exchange(ref _state, (generation << 32) | Closed);
             _body = body;
             _arguments = arguments;
-            (_tasks, _done, _error) = (tasks, 0, null);
+            (_tasks, _done, _error, _cancellation) = (tasks, 0, null, cancellation);
             Interlocked.Exchange(ref _state, generation << 32);
             if (Volatile.Read(ref _sleeping) > 0)
             {
@@ -90,6 +96,8 @@ internal sealed unsafe class ThreadTeam : IDisposable
             {
                 ExceptionDispatchInfo.Throw(error);
             }
+
+            cancellation.ThrowIfCancellationRequested();
         }
     }
 
@@ -146,6 +154,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
             int tasks = Volatile.Read(ref _tasks);
             delegate*<void*, int, int, void> body = _body;
             void* arguments = _arguments;
+            CancellationToken cancellation = _cancellation;
             if ((uint)(state >> 32) != generation || (uint)state >= (uint)tasks)
             {
                 return;
@@ -158,7 +167,10 @@ internal sealed unsafe class ThreadTeam : IDisposable
 
             try
             {
-                body(arguments, (int)(uint)state, worker);
+                if (!cancellation.IsCancellationRequested)
+                {
+                    body(arguments, (int)(uint)state, worker);
+                }
             }
 #pragma warning disable CA1031 // Whatever it is, the caller gets it.
             catch (Exception error)

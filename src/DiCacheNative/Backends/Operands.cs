@@ -90,7 +90,7 @@ public readonly record struct ProbeSums(
     public static ProbeSums From(ReadOnlySpan<float> values) => new(values[0], values[1], values[2], values[3], values[4], values[5]);
 }
 
-/// <summary>Inputs of trajectory alignment ("how to use the cache"): into = x + r2 + gamma (r1 - r2), or x + r1 when there is no r2.</summary>
+/// <summary>Inputs of trajectory alignment ("how to use the cache"): into = x + R2 + gamma (R1 - R2), or x + R1 when there is no R2.</summary>
 /// <param name="Input">x: embedded image tokens of this step, [B, L, D].</param>
 /// <param name="NewerResidual">R1: body output minus input at the last computed step.</param>
 /// <param name="OlderResidual">R2: at the one before; empty for plain reuse.</param>

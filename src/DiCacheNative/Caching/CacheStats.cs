@@ -18,8 +18,11 @@ public sealed class CacheStats
     /// <summary>Calls in all.</summary>
     public int Calls => Full + Resume + Skip;
 
-    /// <summary>True when the cache measured but never skipped: it only cost time.</summary>
-    public bool NeverEngaged => Resume > 0 && Skip == 0;
+    /// <summary>True when there was a cache and no call was skipped: it only cost time, or had no chance (warm-up, too few steps).</summary>
+    public bool NeverEngaged => HasCache && Calls > 0 && Skip == 0;
+
+    /// <summary>Whether there was a cache at all.</summary>
+    internal bool HasCache { get; init; }
 
     internal void Count(StepDecision decision, bool nonFinite)
     {

@@ -38,7 +38,10 @@ public sealed record CacheTraceRow
     /// <summary>gamma used; null when the last residual was reused.</summary>
     public float? Gamma { get; init; }
 
-    /// <summary>Wall-clock time of the call, microseconds.</summary>
+    /// <summary>
+    /// Wall-clock time of the call, microseconds, from its plan to its end on the device. The first call of each kind also compiles code and
+    /// records plans, and other work of the machine counts: good for finding a slow call, not for measuring speed, which the bench commands do.
+    /// </summary>
     [JsonPropertyName("us")]
     public required double Microseconds { get; init; }
 }

@@ -49,6 +49,12 @@ public enum WarmUpRule
 /// </summary>
 public sealed record DiCacheOptions
 {
+    // Published with delta_minus: a number of the other metric would skip far too much.
+    private const float DeltaMinusThreshold = 0.08f;
+
+    private readonly float? _threshold;
+    private readonly double? _retRatio;
+
     /// <summary>Our profile: each sample decides for itself, at least two computed steps first, the last step computed, probe always fresh.</summary>
     public static DiCacheOptions Default { get; } = new();
 
@@ -57,7 +63,8 @@ public sealed record DiCacheOptions
     public static DiCacheOptions Flux { get; } = new()
     {
         Profile = "flux",
-        Threshold = 0.4f,
+        OwnThreshold = 0.4f,
+        DeltaMinusRetRatio = 0,
         WarmUp = WarmUpRule.UpToRatio,
         MinimumComputed = 1,
         ComputeUndefinedGamma = false,
@@ -69,7 +76,7 @@ public sealed record DiCacheOptions
     public static DiCacheOptions Wan { get; } = new()
     {
         Profile = "wan",
-        Threshold = 0.08f,
+        OwnThreshold = 0.08f,
         GammaMax = 2f,
         WarmUp = WarmUpRule.CallsBelowRatio,
         LastStepFull = false,
@@ -83,7 +90,7 @@ public sealed record DiCacheOptions
     public static DiCacheOptions Hunyuan { get; } = new()
     {
         Profile = "hunyuan",
-        Threshold = 0.1f,
+        OwnThreshold = 0.1f,
         SkipWhenEqual = true,
         LastStepFull = false,
         MinimumComputed = 1,
@@ -95,15 +102,28 @@ public sealed record DiCacheOptions
     /// <summary>Name of the profile this started from: default, flux, wan or hunyuan.</summary>
     public string Profile { get; init; } = "default";
 
-    /// <summary>A step is skipped while the accumulated error stays below this, >= 0, dimensionless.</summary>
-    public float Threshold { get; init; } = 0.2f;
+    /// <summary>
+    /// A step is skipped while the accumulated error stays below this, >= 0, dimensionless. Unless it is set, it is the profile's with
+    /// delta_y (0.2, flux 0.4, wan 0.08, hunyuan 0.1), and 0.08 with delta_minus.
+    /// </summary>
+    public float Threshold
+    {
+        get => _threshold ?? (Error == ProbeError.DeltaMinus ? DeltaMinusThreshold : OwnThreshold);
+        init => _threshold = value;
+    }
 
     /// <summary>Number of blocks the probe runs, at least 1. Paper: 1 to 5.</summary>
     public int ProbeDepth { get; init; } = 1;
 
-    /// <summary>Part of the generation that is always computed at its start, >= 0; 1 and more compute all of it. Multiplied in double precision and
-    /// truncated.</summary>
-    public double RetRatio { get; init; } = 0.2;
+    /// <summary>
+    /// Part of the generation that is always computed at its start, 0 to 1; 1 and more compute all of it, which is told. Multiplied in double
+    /// precision and truncated. Unless it is set, it is 0.2, and 0 with delta_minus in the profile flux.
+    /// </summary>
+    public double RetRatio
+    {
+        get => _retRatio ?? (Error == ProbeError.DeltaMinus ? DeltaMinusRetRatio : 0.2);
+        init => _retRatio = value;
+    }
 
     /// <summary>How the ratio is applied.</summary>
     public WarmUpRule WarmUp { get; init; } = WarmUpRule.BelowRatio;
@@ -140,6 +160,10 @@ public sealed record DiCacheOptions
     /// the number of blocks a probe may run.
     /// </summary>
     public bool KeepStaleProbe { get; init; }
+
+    private float OwnThreshold { get; init; } = 0.2f;
+
+    private double DeltaMinusRetRatio { get; init; } = 0.2;
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="ArgumentException">A value lies outside its range, or the metric does not go with the profile.</exception>

@@ -12,7 +12,7 @@ public interface ICachePolicy
     /// <summary>Blocks the probe runs; 0 for a policy that never asks for a probe.</summary>
     int ProbeDepth { get; }
 
-    /// <summary>Whether the relative change of the probe's input is wanted, at the price of one more feature map.</summary>
+    /// <summary>Whether the relative change of the probe's input is wanted, at the price of two more feature maps: of this call and of the one before.</summary>
     bool NeedsInputChange { get; }
 
     /// <summary>How a skipped output is approximated.</summary>
@@ -72,7 +72,7 @@ public readonly record struct StepInfo(int Step, int Steps, int Branch, int Bran
 
 /// <summary>What is remembered of the calls of one branch and sample.</summary>
 /// <param name="ComputedSteps">Steps computed so far, full or resumed.</param>
-/// <param name="Accumulated">Error accumulated since the last computed step.</param>
+/// <param name="Accumulated">Error accumulated since the last computed step; a skip without a probe leaves it as it is.</param>
 /// <param name="ConsecutiveSkips">Steps skipped since the last computed step.</param>
 public readonly record struct LaneState(int ComputedSteps, float Accumulated, int ConsecutiveSkips);
 
@@ -90,5 +90,5 @@ public readonly record struct ProbeChange(float DeltaX, float DeltaY, float? Gam
 /// <summary>The answer to a probe.</summary>
 /// <param name="Skip">Whether the rest of the step is skipped.</param>
 /// <param name="Error">The error of this step.</param>
-/// <param name="Accumulated">Accumulated error with it; compared with the threshold, and kept when the step is skipped.</param>
+/// <param name="Accumulated">Accumulated error with it: told in the trace, and given to the next call when the step is skipped. A computed step forgets it.</param>
 public readonly record struct CacheVerdict(bool Skip, float Error, float Accumulated);

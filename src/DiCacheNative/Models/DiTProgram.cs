@@ -21,6 +21,8 @@ namespace DiCacheNative.Models;
 public abstract class DiTProgram : IDisposable
 {
     private readonly Lifetime _lifetime;
+    private readonly HashSet<int> _conditioned = [];
+    private int _steps;
 
     /// <summary>Describes a program.</summary>
     /// <param name="backend">Where it runs.</param>
@@ -77,8 +79,14 @@ public abstract class DiTProgram : IDisposable
     /// </summary>
     public Action<string, Tensor>? Observer { get; set; }
 
-    /// <summary>Asked between blocks wherever operations run as they are issued; a cancelled call leaves the session to be begun anew.</summary>
+    /// <summary>
+    /// Ends a call: on the CPU before the next task of the operation under way, on a GPU before the next segment. What the call was writing
+    /// is then left half done, so a session must be begun anew.
+    /// </summary>
     public CancellationToken Cancellation { get; set; }
+
+    /// <summary>Number of slots whose conditions must be set before the time steps; 0 for a program without conditions.</summary>
+    protected int Slots { get; init; }
 
     /// <summary>The weights it uses, which are not its own; null for a program without any.</summary>
     internal Lifetime? Weights { get; init; }
@@ -88,20 +96,52 @@ public abstract class DiTProgram : IDisposable
     /// the program was made for.
     /// </summary>
     /// <param name="timesteps">Time steps as the models know them: noise level times 1000, or what the sampler makes of it.</param>
-    /// <exception cref="ArgumentException">There are too many.</exception>
+    /// <exception cref="ArgumentException">There are none or too many, or one is not finite.</exception>
+    /// <exception cref="InvalidOperationException">A slot has no conditions yet.</exception>
     /// <exception cref="ObjectDisposedException">The program or its model was disposed; so for every segment.</exception>
     public void SetTimesteps(ReadOnlySpan<float> timesteps)
     {
         using Use use = Enter();
+        for (int slot = 0; slot < Slots; slot++)
+        {
+            if (!_conditioned.Contains(slot))
+            {
+                throw new InvalidOperationException($"slot {slot} has no conditions yet: set those of all {Slots} slots before the time steps");
+            }
+        }
+
+        if (timesteps.IsEmpty || !Finite.All(timesteps))
+        {
+            throw new ArgumentException(timesteps.IsEmpty ? "there are no time steps" : "a time step is not a finite number", nameof(timesteps));
+        }
+
         OnSetTimesteps(timesteps);
+        _steps = timesteps.Length;
     }
 
     /// <summary>Makes a time step and the conditions of a slot current. Segments are recorded for one slot and replayed for it alone.</summary>
     /// <param name="step">Index into the values of <see cref="SetTimesteps"/>.</param>
     /// <param name="slot">Index of the conditions.</param>
+    /// <exception cref="ArgumentException">There is no such step or slot.</exception>
+    /// <exception cref="InvalidOperationException">There are no time steps yet.</exception>
     public void Select(int step, int slot)
     {
         using Use use = Enter();
+        if (_steps == 0)
+        {
+            throw new InvalidOperationException("there are no time steps yet: set conditions, then time steps, before a step is selected");
+        }
+
+        if ((uint)step >= (uint)_steps)
+        {
+            throw new ArgumentException($"there is no step {step}: {_steps} time steps were set", nameof(step));
+        }
+
+        if (Slots > 0)
+        {
+            RequireSlot(slot);
+        }
+
         OnSelect(step, slot);
     }
 
@@ -151,6 +191,19 @@ public abstract class DiTProgram : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>Refuses a slot that does not exist.</summary>
+    /// <exception cref="ArgumentException">There is no such slot.</exception>
+    protected void RequireSlot(int slot)
+    {
+        if ((uint)slot >= (uint)Slots)
+        {
+            throw new ArgumentException($"there is no slot {slot}: the program was made for {Slots}", nameof(slot));
+        }
+    }
+
+    /// <summary>Tells that the conditions of a slot are set.</summary>
+    protected void HasConditions(int slot) => _conditioned.Add(slot);
+
     /// <summary>What <see cref="SetTimesteps"/> does.</summary>
     protected abstract void OnSetTimesteps(ReadOnlySpan<float> timesteps);
 
@@ -182,7 +235,16 @@ public abstract class DiTProgram : IDisposable
         Lifetime.Use own = _lifetime.Enter();
         try
         {
-            return new Use(own, Weights?.Enter());
+            Obeyed.Scope obeyed = Obeyed.Set(Cancellation);
+            try
+            {
+                return new Use(own, Weights?.Enter(), obeyed);
+            }
+            catch
+            {
+                obeyed.Dispose();
+                throw;
+            }
         }
         catch
         {
@@ -192,11 +254,12 @@ public abstract class DiTProgram : IDisposable
     }
 
     /// <summary>A call.</summary>
-    internal readonly struct Use(Lifetime.Use own, Lifetime.Use? weights) : IDisposable
+    internal readonly struct Use(Lifetime.Use own, Lifetime.Use? weights, Obeyed.Scope obeyed) : IDisposable
     {
         /// <summary>Ends it. Once.</summary>
         public void Dispose()
         {
+            obeyed.Dispose();
             weights?.Dispose();
             own.Dispose();
         }

@@ -38,6 +38,7 @@ public sealed class DiTSession : IDisposable
     private readonly int _lanesPerBranch;
     private float[] _sigmas = [];
     private int[] _calls = [];
+    private bool _begun;
     private int _planVersion;
 
     /// <summary>Creates a session.</summary>
@@ -67,14 +68,15 @@ public sealed class DiTSession : IDisposable
 
         _lanesPerBranch = _options.Samples / program.Batch;
         _probeDepth = Math.Max(1, policy.ProbeDepth);
-        CacheBytes = PlanCacheBytes(program.Features, policy, _options);
+        long bytes = PlanCacheBytes(program.Features, policy, _options);
+        CacheBytes = policy is NoCachePolicy ? 0 : bytes;
         int lanes = _options.Branches * _lanesPerBranch;
-        _arena = _backend.CreateArena(CacheBytes, $"the {policy.Name} cache of {lanes} branch{(lanes > 1 ? "es" : string.Empty)}");
+        _arena = _backend.CreateArena(bytes, $"the {policy.Name} cache of {lanes} branch{(lanes > 1 ? "es" : string.Empty)}");
         _lanes = Lay(_arena, program.Features, policy, _options, out _sums, out _gamma);
         _lifetime = new Lifetime(nameof(DiTSession), Free, exclusive: true);
     }
 
-    /// <summary>Bytes of feature maps held for caching.</summary>
+    /// <summary>Bytes of feature maps held for caching; 0 without a cache, whatever maps the program needs to hand from segment to segment.</summary>
     public long CacheBytes { get; }
 
     /// <summary>What the cache did since <see cref="Begin"/>.</summary>
@@ -86,10 +88,14 @@ public sealed class DiTSession : IDisposable
     /// <summary>The decision of the last call (of its last sample).</summary>
     public StepDecision LastDecision { get; private set; }
 
-    /// <summary>Starts a generation: forgets everything cached and computes the modulations of all steps at once.</summary>
+    /// <summary>
+    /// Starts a generation: forgets everything cached and computes the modulations of all steps at once. The conditions of all slots of the
+    /// program must have been set.
+    /// </summary>
     /// <param name="sigmas">Noise level of every step, 1 towards 0; without the final 0.</param>
     /// <param name="timesteps">What the model is conditioned on, one for each noise level; empty for 1000 times the noise level.</param>
-    /// <exception cref="ArgumentException">The counts differ, or the program was made for fewer steps.</exception>
+    /// <exception cref="ArgumentException">There are none, the counts differ, one is not finite, or the program was made for fewer steps.</exception>
+    /// <exception cref="InvalidOperationException">A slot has no conditions yet, or another thread is inside.</exception>
     /// <exception cref="ObjectDisposedException">The session, its program or its model was disposed.</exception>
     public void Begin(ReadOnlySpan<float> sigmas, ReadOnlySpan<float> timesteps = default)
     {
@@ -100,6 +106,13 @@ public sealed class DiTSession : IDisposable
             throw new ArgumentException($"{timesteps.Length} time steps do not go with {sigmas.Length} noise levels", nameof(timesteps));
         }
 
+        if (!Finite.All(sigmas))
+        {
+            throw new ArgumentException("a noise level is not a finite number: the shift or the number of steps of the sampler cannot be right", nameof(sigmas));
+        }
+
+        _begun = false;
+
         if (_planVersion != _program.PlanVersion)
         {
             _planVersion = _program.PlanVersion;
@@ -108,7 +121,7 @@ public sealed class DiTSession : IDisposable
 
         _sigmas = sigmas.ToArray();
         _calls = new int[_options.Branches];
-        Stats = new CacheStats();
+        Stats = new CacheStats { HasCache = _policy is not NoCachePolicy };
         _trace.Clear();
         foreach (CacheLane lane in _lanes)
         {
@@ -117,9 +130,10 @@ public sealed class DiTSession : IDisposable
 
         float[] times = timesteps.IsEmpty ? [.. _sigmas.Select(s => s * TimestepScale)] : timesteps.ToArray();
         _program.SetTimesteps(times);
+        _begun = true;
     }
 
-    /// <summary>Bytes of feature maps that a session would hold for caching.</summary>
+    /// <summary>Bytes of feature maps that a session would allocate: those of the cache, and x0 and p, which go from segment to segment.</summary>
     /// <param name="features">Shape of the feature maps.</param>
     /// <param name="policy">The cache.</param>
     /// <param name="options">Branches and samples.</param>
@@ -133,13 +147,15 @@ public sealed class DiTSession : IDisposable
     }
 
     /// <summary>Predicts the velocity at the next noise level, computing or skipping as the cache decides.</summary>
-    /// <param name="latents">Latents of all samples, as <see cref="DiTProgram.Input"/> lays them out.</param>
+    /// <param name="latents">Latents of all samples, as <see cref="DiTProgram.Input"/> lays them out; finite numbers.</param>
     /// <param name="sigma">Noise level; must be that of the step that is next for the branch.</param>
     /// <param name="branch">Guidance branch: 0 conditional, 1 unconditional.</param>
     /// <param name="velocity">Receives the prediction, same shape as the latents.</param>
     /// <returns>What was done (for the last sample, when samples decide for themselves).</returns>
     /// <exception cref="ArgumentException">The branch has no step left, the noise level is not the next one, or a span has the wrong length.</exception>
-    /// <exception cref="InvalidOperationException">Another thread is inside.</exception>
+    /// <exception cref="InvalidOperationException">No generation was begun, the last step was cancelled or failed, or another thread is inside.</exception>
+    /// <exception cref="NonFiniteException">The latents hold NaN or infinity.</exception>
+    /// <exception cref="OperationCanceledException">The program's <see cref="DiTProgram.Cancellation"/> was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The session, its program or its model was disposed.</exception>
     public StepDecision Step(ReadOnlySpan<float> latents, float sigma, int branch, Span<float> velocity)
     {
@@ -151,9 +167,14 @@ public sealed class DiTSession : IDisposable
             throw new ArgumentException($"latents and velocity must have {perProgram * _lanesPerBranch} elements, not {latents.Length} and {velocity.Length}");
         }
 
+        if (!_begun)
+        {
+            throw new InvalidOperationException("no generation was begun, or its last step was cancelled or failed: call Begin before Step");
+        }
+
         if ((uint)branch >= (uint)_calls.Length)
         {
-            throw new ArgumentException($"branch {branch} does not exist: the session has {_options.Branches}, and needs Begin first", nameof(branch));
+            throw new ArgumentException($"branch {branch} does not exist: the session has {_options.Branches}", nameof(branch));
         }
 
         int step = _calls[branch];
@@ -165,6 +186,13 @@ public sealed class DiTSession : IDisposable
                 nameof(sigma));
         }
 
+        if (!Finite.All(latents))
+        {
+            throw new NonFiniteException($"the latents given to step {step} of branch {branch} hold NaN or infinity");
+        }
+
+        // A step that does not end leaves its lane in between.
+        _begun = false;
         try
         {
             for (int i = 0; i < _lanesPerBranch; i++)
@@ -183,6 +211,7 @@ public sealed class DiTSession : IDisposable
         }
 
         _calls[branch]++;
+        _begun = true;
         return LastDecision;
     }
 
@@ -263,7 +292,7 @@ public sealed class DiTSession : IDisposable
         }
 
         Run(aligns ? Segment.AlignedHead : Segment.ReuseHead, slot, lane);
-        lane.Skipped(0, probed: false);
+        lane.Skipped(lane.State.Accumulated, probed: false);
         return new Outcome(StepDecision.Skip, Gamma: aligns ? gamma : null);
     }
 
@@ -310,6 +339,8 @@ public sealed class DiTSession : IDisposable
             _plans.Add(key, plan);
         }
 
+        // A recorded plan asks nobody while it runs.
+        _program.Cancellation.ThrowIfCancellationRequested();
         plan.Run();
     }
 

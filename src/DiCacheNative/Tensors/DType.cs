@@ -27,10 +27,12 @@ public static class DTypes
 {
     /// <summary>Size of one element in bytes.</summary>
     /// <param name="type">The element type.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such type.</exception>
     public static int Size(this DType type) => type switch
     {
         DType.F64 or DType.I64 => 8,
         DType.F32 or DType.I32 => 4,
-        _ => 2,
+        DType.F16 or DType.BF16 => 2,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "there is no such element type"),
     };
 }

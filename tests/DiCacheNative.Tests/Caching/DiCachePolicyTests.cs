@@ -7,6 +7,22 @@ public class DiCachePolicyTests
     private static readonly LaneState s_warm = new(2, 0, 0);
 
     [Fact]
+    public void Threshold_and_warm_up_go_with_the_metric_unless_they_are_set()
+    {
+        static (float, double) Pair(DiCacheOptions options) => (options.Threshold, options.RetRatio);
+        DiCacheOptions minus = DiCacheOptions.Flux with { Error = ProbeError.DeltaMinus };
+        Assert.Equal((0.4f, 0.2), Pair(DiCacheOptions.Flux));
+        Assert.Equal((0.08f, 0), Pair(minus));
+        Assert.Equal((0.4f, 0.2), Pair(minus with { Error = ProbeError.DeltaY }));
+        Assert.Equal((0.3f, 0), Pair(minus with { Threshold = 0.3f }));
+        Assert.Equal((0.08f, 0.1), Pair(minus with { RetRatio = 0.1 }));
+        Assert.Equal((0.08f, 0.2), Pair(DiCacheOptions.Default with { Error = ProbeError.DeltaMinus }));
+        Assert.Equal((0.2f, 0.2), Pair(DiCacheOptions.Default));
+        Assert.Equal((0.08f, 0.2), Pair(DiCacheOptions.Wan));
+        Assert.Equal((0.1f, 0.2), Pair(DiCacheOptions.Hunyuan));
+    }
+
+    [Fact]
     public void The_flux_profile_probes_after_the_step_of_the_ratio_and_never_at_the_last()
     {
         Assert.Equal("FFFFFFFPPPPPPPPPPPPPPPPPPPPPPF", Plans(DiCacheOptions.Flux, 30));

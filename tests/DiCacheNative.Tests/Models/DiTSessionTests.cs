@@ -3,6 +3,8 @@ using DiCacheNative.Caching;
 using DiCacheNative.Cpu;
 using DiCacheNative.Models;
 using DiCacheNative.Models.Flux;
+using DiCacheNative.Models.HunyuanVideo;
+using DiCacheNative.Models.Wan;
 
 namespace DiCacheNative.Tests.Models;
 
@@ -158,7 +160,7 @@ public sealed class DiTSessionTests : IDisposable
         TinyFlux.Condition(program, 0, 1);
         using DiTSession session = new(program, new DiCachePolicy(s_mixed with { Threshold = 1e30f }));
         float[] start = TinyFlux.Latents(1), velocity = new float[start.Length], sigmas = TinyFlux.Sigmas();
-        start[0] = float.NaN;
+        Array.Fill(start, float.MaxValue);
         session.Begin(sigmas);
         foreach (float sigma in sigmas)
         {
@@ -168,6 +170,93 @@ public sealed class DiTSessionTests : IDisposable
         Assert.True(session.Stats.NeverEngaged);
         Assert.Equal(session.Stats.Resume, session.Stats.NonFinite);
         Assert.True(session.Stats.Resume > 0);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Latents_that_are_not_finite_are_refused_and_name_the_step(float value)
+    {
+        using FluxProgram program = _model.CreateProgram(TinyFlux.Shape());
+        TinyFlux.Condition(program, 0, 1);
+        using DiTSession session = new(program, NoCachePolicy.Instance);
+        float[] latents = TinyFlux.Latents(1), velocity = new float[latents.Length], broken = [.. latents];
+        broken[^1] = value;
+        session.Begin([1f, 0.5f]);
+        session.Step(latents, 1f, 0, velocity);
+        Assert.Contains("step 1 of branch 0", Assert.Throws<NonFiniteException>(() => session.Step(broken, 0.5f, 0, velocity)).Message, StringComparison.Ordinal);
+        session.Step(latents, 0.5f, 0, velocity);
+    }
+
+    [Fact]
+    public void A_session_is_begun_anew_after_a_step_that_was_cancelled()
+    {
+        float[] expected = TinyFlux.RunAlone(_backend, _model, new DiCachePolicy(s_mixed), 1, out _);
+        using FluxProgram program = _model.CreateProgram(TinyFlux.Shape());
+        TinyFlux.Condition(program, 0, 1);
+        using DiTSession session = new(program, new DiCachePolicy(s_mixed));
+        using CancellationTokenSource source = new();
+        float[] latents = TinyFlux.Latents(1), velocity = new float[latents.Length];
+        session.Begin(TinyFlux.Sigmas());
+        program.Cancellation = source.Token;
+        source.Cancel();
+        Assert.Equal(source.Token, Assert.Throws<OperationCanceledException>(() => session.Step(latents, 1f, 0, velocity)).CancellationToken);
+        Assert.Throws<OperationCanceledException>(() => session.Begin(TinyFlux.Sigmas()));
+        Assert.Throws<OperationCanceledException>(() => TinyFlux.Condition(program, 0, 1));
+        program.Cancellation = CancellationToken.None;
+        Assert.Equal(expected, TinyFlux.Run(session, latents));
+    }
+
+    [Fact]
+    public void A_blind_skip_leaves_the_accumulated_error_as_it_is()
+    {
+        using FluxProgram program = _model.CreateProgram(TinyFlux.Shape());
+        TinyFlux.Condition(program, 0, 1);
+        BlindAfterProbe policy = new();
+        using DiTSession session = new(program, policy);
+        TinyFlux.Run(session, TinyFlux.Latents(1));
+        Assert.Equal([0f, 0f, 0f, 0.25f, 0.25f, 0.5f], policy.Seen.Take(6));
+    }
+
+    [Fact]
+    public void Conditions_and_time_steps_must_be_set_in_order_in_every_family()
+    {
+        using FluxProgram flux = _model.CreateProgram(TinyFlux.Shape(slots: 2));
+        TinyFlux.Condition(flux, 0, 1);
+        using WanModel wanModel = WanModel.Random(_backend, new WanConfig
+        {
+            InChannels = 2, OutChannels = 2, Width = 24, MlpWidth = 40, Heads = 2, Layers = 1, FrequencyWidth = 16, TextDim = 10, TextTokens = 5,
+        });
+        using WanProgram wan = wanModel.CreateProgram(new WanShape(new LatentSize(1, 4, 4)) { Slots = 2 });
+        wan.SetConditions(0, new WanConditions { Text = new float[10] });
+        using HunyuanModel hunyuanModel = HunyuanModel.Random(_backend, new HunyuanConfig
+        {
+            Channels = 2, DoubleBlocks = 1, SingleBlocks = 1, RefinerBlocks = 1, Heads = 2, HeadDim = 12, MlpWidth = 40, TextDim = 10, PooledDim = 6, RopeAxes = [4, 4, 4],
+        });
+        using HunyuanProgram hunyuan = hunyuanModel.CreateProgram(new HunyuanShape(new LatentSize(1, 4, 4)) { Slots = 2 });
+        hunyuan.SetConditions(0, new HunyuanConditions { Text = new float[10], Pooled = new float[6] });
+        foreach (DiTProgram program in new DiTProgram[] { flux, wan, hunyuan })
+        {
+            Assert.Contains("slot 1 has no conditions yet", Assert.Throws<InvalidOperationException>(() => program.SetTimesteps([1000f])).Message, StringComparison.Ordinal);
+            Assert.Contains("no time steps yet", Assert.Throws<InvalidOperationException>(() => program.Select(0, 0)).Message, StringComparison.Ordinal);
+            using DiTSession session = new(program, NoCachePolicy.Instance, new SessionOptions { Branches = 2 });
+            Assert.Contains("slot 1 has no conditions yet", Assert.Throws<InvalidOperationException>(() => session.Begin([1f])).Message, StringComparison.Ordinal);
+        }
+
+        TinyFlux.Condition(flux, 1, 1);
+        flux.SetTimesteps([1000f]);
+        Assert.Throws<ArgumentException>(() => flux.Select(1, 0));
+        Assert.Throws<ArgumentException>(() => flux.Select(0, 2));
+        Assert.Throws<ArgumentException>(() => TinyFlux.Condition(flux, 2, 1));
+    }
+
+    [Fact]
+    public void Without_a_cache_no_bytes_are_held_for_one()
+    {
+        using FluxProgram program = _model.CreateProgram(TinyFlux.Shape());
+        using DiTSession none = new(program, NoCachePolicy.Instance), cached = new(program, new DiCachePolicy());
+        Assert.Equal(0, none.CacheBytes);
+        Assert.Equal(DiTSession.PlanCacheBytes(program.Features, new DiCachePolicy(), new SessionOptions()), cached.CacheBytes);
     }
 
     [Fact]
@@ -196,13 +285,44 @@ public sealed class DiTSessionTests : IDisposable
         Assert.Throws<ArgumentException>(() => new DiTSession(program, new DiCachePolicy(DiCacheOptions.Flux), new SessionOptions { Samples = 2 }));
         using DiTSession session = new(program, NoCachePolicy.Instance);
         float[] latents = TinyFlux.Latents(1), velocity = new float[latents.Length];
-        Assert.Throws<ArgumentException>(() => session.Step(latents, 1f, 0, velocity));
+        Assert.Contains("call Begin before Step", Assert.Throws<InvalidOperationException>(() => session.Step(latents, 1f, 0, velocity)).Message, StringComparison.Ordinal);
+        Assert.Contains("there are no time steps", Assert.Throws<ArgumentException>(() => session.Begin([])).Message, StringComparison.Ordinal);
+        Assert.Contains("not a finite number", Assert.Throws<ArgumentException>(() => session.Begin([float.NaN])).Message, StringComparison.Ordinal);
         session.Begin([1f]);
+        Assert.Contains("branch 1 does not exist", Assert.Throws<ArgumentException>(() => session.Step(latents, 1f, 1, velocity)).Message, StringComparison.Ordinal);
         Assert.Contains("announced", Assert.Throws<ArgumentException>(() => session.Step(latents, 0.5f, 0, velocity)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => session.Step(latents.AsSpan(1), 1f, 0, velocity));
         session.Step(latents, 1f, 0, velocity);
         Assert.Contains("has had its 1 steps", Assert.Throws<ArgumentException>(() => session.Step(latents, 1f, 0, velocity)).Message,
             StringComparison.Ordinal);
+    }
+
+    /// <summary>Two full steps, then by turns a skip after a probe, which adds a quarter, and a skip without one.</summary>
+    private sealed class BlindAfterProbe : ICachePolicy
+    {
+        public List<float> Seen { get; } = [];
+
+        public string Name => "blind after probe";
+
+        public int ProbeDepth => 1;
+
+        public bool NeedsInputChange => false;
+
+        public CacheReuse Reuse => CacheReuse.ReuseResidual;
+
+        public (float Min, float Max) GammaRange => (1, 1);
+
+        public DecisionScope Scope => DecisionScope.Batch;
+
+        public bool KeepsStaleProbe(int probeBlocks) => false;
+
+        public CachePlan Plan(in StepInfo step, in LaneState lane)
+        {
+            Seen.Add(lane.Accumulated);
+            return new CachePlan(step.Step < 2 ? CacheAction.Full : step.Step % 2 == 0 ? CacheAction.Probe : CacheAction.Skip);
+        }
+
+        public CacheVerdict Decide(in StepInfo step, in ProbeChange change, in LaneState lane) => new(true, 0.25f, lane.Accumulated + 0.25f);
     }
 
     private sealed class AlternatingPolicy : ICachePolicy

@@ -103,6 +103,22 @@ public sealed class OnnxTextEncoderTests : IDisposable
     }
 
     [Fact]
+    public void Features_that_are_not_finite_are_an_error_that_names_file_and_output()
+    {
+        string path = Path.Combine(_directory, "divides.onnx");
+        new OnnxGraph().Input("input_ids", OnnxGraph.Int64, null, null).Input("attention_mask", OnnxGraph.Int64, null, null)
+            .Node("Cast", ["input_ids"], "f", ("to", [OnnxGraph.Float], false)).Node("Cast", ["attention_mask"], "m", ("to", [OnnxGraph.Float], false))
+            .Node("Div", ["f", "m"], "pooled").Output("pooled", OnnxGraph.Float, null, null).Save(path);
+        using OnnxTextEncoder encoder = OnnxTextEncoder.Load(path, 1);
+
+        Assert.Equal([5f, 7f], encoder.Encode([new([5, 7], [1, 1])], TestContext.Current.CancellationToken).Pooled);
+        var e = Assert.Throws<NonFiniteException>(() => encoder.Encode([new([5, 7], [1, 0])], TestContext.Current.CancellationToken));
+
+        Assert.Contains(path, e.Message, StringComparison.Ordinal);
+        Assert.Contains("'pooled'", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Outputs_that_could_be_either_are_not_guessed()
     {
         string path = Path.Combine(_directory, "two.onnx");

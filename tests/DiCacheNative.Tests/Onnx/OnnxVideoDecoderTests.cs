@@ -79,6 +79,16 @@ public class OnnxVideoDecoderTests
     }
 
     [Fact]
+    public void Frames_that_are_not_finite_are_an_error()
+    {
+        using OnnxVideoDecoder decoder = OnnxVideoDecoder.Load(Model, 1);
+        float[] latent = new float[Channels * 16];
+        latent[3] = float.NaN;
+        NonFiniteException e = Assert.Throws<NonFiniteException>(() => decoder.Decode(latent, new LatentSize(1, 4, 4), TestContext.Current.CancellationToken));
+        Assert.Contains("NaN or infinity", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_cancelled_decoding_throws()
     {
         using OnnxVideoDecoder decoder = OnnxVideoDecoder.Load(Model, 1);

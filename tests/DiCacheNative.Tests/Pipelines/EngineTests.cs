@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using DiCacheNative.Caching;
 using DiCacheNative.Imaging;
 using DiCacheNative.Pipelines;
@@ -93,6 +94,59 @@ public sealed class EngineTests : IDisposable
             new GenerationRequest { Prompt = "a star", Steps = 6, Cache = CacheOptions.DiCache(DiCacheOptions.Default with { Threshold = 0 }) },
             cancellationToken: TestContext.Current.CancellationToken);
         Assert.Contains("never engaged", Assert.Single(_log), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1.0, 12)]
+    [InlineData(0.2, 2)]
+    public async Task A_cache_that_may_never_skip_is_told_with_the_reason(double warmUp, int steps)
+    {
+        GenerationRequest request = new() { Prompt = "a star", Steps = steps, Cache = CacheOptions.DiCache(DiCacheOptions.Default with { RetRatio = warmUp }) };
+        GenerationResult result = await _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal((steps, 0, true), (result.Cache.Full, result.Cache.Resume, result.Cache.NeverEngaged));
+        Assert.Equal(_log, result.Notes);
+        Assert.Contains("never engaged: none of the", Assert.Single(_log), StringComparison.Ordinal);
+        result = await _engine.GenerateAsync(request with { Cache = CacheOptions.None }, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.False(result.Cache.NeverEngaged);
+        Assert.Empty(result.Notes);
+    }
+
+    [Fact]
+    public void A_request_with_members_that_cannot_be_is_refused_before_a_thread_takes_it_up()
+    {
+        GenerationRequest request = new() { Prompt = "a star", Steps = 1 };
+        (GenerationRequest? Request, string Words)[] wrong =
+        [
+            (null, "request"), (request with { Cache = null! }, "CacheOptions.None"), (request with { Prompt = null! }, "Prompt"), (request with { Steps = 0 }, "steps must be between"),
+            (request with { BatchCount = 0 }, "batch must be between"), (request with { CfgScale = float.NaN }, "guidance"), (request with { FlowShift = -1 }, "flow shift"),
+            (request with { Rng = (RngKind)77 }, "77 is no RngKind"),
+        ];
+        foreach ((GenerationRequest? given, string words) in wrong)
+        {
+            Exception refusal = Assert.ThrowsAny<ArgumentException>(() => { _ = _engine.GenerateAsync(given!, cancellationToken: CancellationToken.None); });
+            Assert.Contains(words, refusal.Message, StringComparison.Ordinal);
+            Assert.Equal(
+                refusal.Message, Assert.ThrowsAny<ArgumentException>(() => _engine.Pipeline.Generate(given!, cancellationToken: TestContext.Current.CancellationToken)).Message);
+        }
+    }
+
+    [Fact]
+    public async Task Latents_that_are_no_longer_finite_end_the_generation_at_their_step()
+    {
+        GenerationRequest request = new()
+        {
+            Prompt = "a star",
+            Steps = 9,
+            OnStep = s =>
+            {
+                if (s.Step == 3 && MemoryMarshal.TryGetArray(s.Latents, out ArraySegment<float> latents))
+                {
+                    Array.Fill(latents.Array!, float.MaxValue);
+                }
+            },
+        };
+        NonFiniteException end = await Assert.ThrowsAsync<NonFiniteException>(() => _engine.GenerateAsync(request, cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Contains("after step 5 of 9", end.Message, StringComparison.Ordinal);
     }
 
     [Fact]

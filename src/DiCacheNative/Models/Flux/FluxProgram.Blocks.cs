@@ -12,7 +12,6 @@ public sealed partial class FluxProgram
     /// </summary>
     private void DoubleBlock(int index, in Tensor imageIn, in Tensor imageOut, in ResidualExtras extras)
     {
-        Cancellation.ThrowIfCancellationRequested();
         IBackend b = Backend;
         FluxDoubleWeights w = _weights.Double[index];
         StreamModulation mi = _imageModulation[index], mt = _textModulation[index];
@@ -50,7 +49,6 @@ public sealed partial class FluxProgram
     /// <summary>Single-stream block: one sequence, attention and feed-forward side by side, one projection for both.</summary>
     private void SingleBlock(int index, in ResidualExtras imageExtras)
     {
-        Cancellation.ThrowIfCancellationRequested();
         IBackend b = Backend;
         FluxSingleWeights w = _weights.Single[index];
         SingleModulation m = _singleModulation[index];

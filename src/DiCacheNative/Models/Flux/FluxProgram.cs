@@ -35,7 +35,7 @@ public sealed partial class FluxProgram : DiTProgram
     internal FluxProgram(IBackend backend, FluxConfig config, FluxWeights weights, FluxShape shape)
         : base(backend, shape.Batch, shape.ImageTokens, config.Width, config.DoubleBlocks, backend.ActivationType)
     {
-        (_config, _weights, _shape) = (config, weights, shape);
+        (_config, _weights, _shape, Slots) = (config, weights, shape, shape.Slots);
         _softmaxScale = 1f / MathF.Sqrt(config.HeadDim);
         _pooled = new float[shape.Slots][];
         _guidance = new float[shape.Slots][];
@@ -118,10 +118,11 @@ public sealed partial class FluxProgram : DiTProgram
     /// <param name="textStates">Text encoder states [B, Ltxt, joint width].</param>
     /// <param name="pooled">Pooled text embedding [B, pooled width].</param>
     /// <param name="guidance">Distilled guidance scale of each sample, [B]; ignored by a model without guidance embedding.</param>
-    /// <exception cref="ArgumentException">A length does not fit the shape of the program.</exception>
+    /// <exception cref="ArgumentException">There is no such slot, or a length does not fit the shape of the program.</exception>
     public void SetConditions(int slot, ReadOnlySpan<float> textStates, ReadOnlySpan<float> pooled, ReadOnlySpan<float> guidance)
     {
         using Use use = Enter();
+        RequireSlot(slot);
         if (textStates.Length != _textStates.Count || pooled.Length != Batch * _config.PooledDim || (_config.GuidanceEmbeds && guidance.Length != Batch))
         {
             throw new ArgumentException(
@@ -135,6 +136,7 @@ public sealed partial class FluxProgram : DiTProgram
         Backend.Linear(_textStates, _weights.TextIn, _contexts.SliceBatch(slot * Batch, Batch));
         Observe("context_embedder", _contexts.SliceBatch(slot * Batch, Batch));
         Backend.Synchronize();
+        HasConditions(slot);
     }
 
     /// <inheritdoc/>

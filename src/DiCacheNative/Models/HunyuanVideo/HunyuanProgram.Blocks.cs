@@ -34,7 +34,6 @@ public sealed partial class HunyuanProgram
     /// </summary>
     private void DoubleBlock(int index, in Tensor imageIn, in Tensor imageOut, in ResidualExtras extras)
     {
-        Cancellation.ThrowIfCancellationRequested();
         IBackend b = Backend;
         HunyuanDoubleWeights w = _weights.Double[index];
         HunyuanStreamModulation mi = _modulation.Image[index], mt = _modulation.Text[index];
@@ -64,7 +63,6 @@ public sealed partial class HunyuanProgram
     /// <summary>Single-stream block: one sequence, attention and feed-forward side by side, one projection for both.</summary>
     private void SingleBlock(int index, in ResidualExtras imageExtras)
     {
-        Cancellation.ThrowIfCancellationRequested();
         IBackend b = Backend;
         HunyuanSingleWeights w = _weights.Single[index];
         HunyuanSingleModulation m = _modulation.Single[index];

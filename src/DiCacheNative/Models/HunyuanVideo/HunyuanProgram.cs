@@ -33,7 +33,7 @@ public sealed partial class HunyuanProgram : DiTProgram
     internal HunyuanProgram(IBackend backend, HunyuanConfig config, HunyuanWeights weights, HunyuanShape shape)
         : base(backend, shape.Batch, shape.ImageTokens, config.Width, config.DoubleBlocks, backend.ActivationType)
     {
-        (_config, _weights, _shape) = (config, weights, shape);
+        (_config, _weights, _shape, Slots) = (config, weights, shape, shape.Slots);
         (_chunks, _softmaxScale) = (RowChunks.Split(shape.ImageTokens, shape.MaxRows), 1f / MathF.Sqrt(config.HeadDim));
         _jointChunks = [.. _chunks, TextRows];
         LatentSize patch = HunyuanConfig.Patch;
@@ -78,9 +78,10 @@ public sealed partial class HunyuanProgram : DiTProgram
     public void SetConditions(int slot, params ReadOnlySpan<HunyuanConditions> samples)
     {
         using Use use = Enter();
-        if ((uint)slot >= (uint)_shape.Slots || samples.Length != Batch)
+        RequireSlot(slot);
+        if (samples.Length != Batch)
         {
-            throw new ArgumentException($"slot {slot} with {samples.Length} samples does not fit a program of {_shape.Slots} slots and {Batch} samples");
+            throw new ArgumentException($"conditions of {samples.Length} samples do not fit a program for {Batch}", nameof(samples));
         }
 
         int[] valid = new int[samples.Length];
@@ -110,6 +111,7 @@ public sealed partial class HunyuanProgram : DiTProgram
         b.Linear(_a.TextHidden, _weights.RefinerTextIn.Out, context);
         Observe("txt_in.c_embedder", context);
         b.Synchronize();
+        HasConditions(slot);
     }
 
     /// <inheritdoc/>
@@ -124,8 +126,7 @@ public sealed partial class HunyuanProgram : DiTProgram
         float[] times = new float[rows], guidances = new float[rows], pooled = new float[rows * width];
         for (int row = 0; row < rows; row++)
         {
-            HunyuanConditions sample = (_conditions[row / Batch % slots]
-                ?? throw new InvalidOperationException($"slot {row / Batch % slots} has no conditions yet"))[row % Batch];
+            HunyuanConditions sample = _conditions[row / Batch % slots][row % Batch];
             (times[row], guidances[row]) = (timesteps[row / perStep], sample.Guidance * GuidanceScale);
             sample.Pooled.Span.CopyTo(pooled.AsSpan(row * width, width));
         }

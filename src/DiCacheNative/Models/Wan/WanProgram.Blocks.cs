@@ -13,7 +13,6 @@ public sealed partial class WanProgram
     /// </summary>
     private void Block(int index, in Tensor xIn, in Tensor xOut, in ResidualExtras extras)
     {
-        Cancellation.ThrowIfCancellationRequested();
         IBackend b = Backend;
         WanBlockWeights w = _weights.Blocks[index];
         WanBlockModulation m = _modulation[index];

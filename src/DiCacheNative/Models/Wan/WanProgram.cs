@@ -34,7 +34,7 @@ public sealed partial class WanProgram : DiTProgram
     internal WanProgram(IBackend backend, WanConfig config, WanWeights weights, WanShape shape)
         : base(backend, shape.Batch, shape.Tokens, config.Width, config.Layers, ResidualType)
     {
-        (_config, _weights, _shape) = (config, weights, shape);
+        (_config, _weights, _shape, Slots) = (config, weights, shape, shape.Slots);
         (_runs, _chunks, _softmaxScale) = ([.. shape.Runs], RowChunks.Split(shape.Tokens, shape.MaxRows), 1f / MathF.Sqrt(config.HeadDim));
 
         Arena measure = Arena.Measure();
@@ -68,9 +68,10 @@ public sealed partial class WanProgram : DiTProgram
     public void SetConditions(int slot, params ReadOnlySpan<WanConditions> samples)
     {
         using Use use = Enter();
-        if ((uint)slot >= (uint)_shape.Slots || samples.Length != Batch)
+        RequireSlot(slot);
+        if (samples.Length != Batch)
         {
-            throw new ArgumentException($"slot {slot} with {samples.Length} samples does not fit a program of {_shape.Slots} slots and {Batch} samples");
+            throw new ArgumentException($"conditions of {samples.Length} samples do not fit a program for {Batch}", nameof(samples));
         }
 
         for (int i = 0; i < samples.Length; i++)
@@ -94,6 +95,7 @@ public sealed partial class WanProgram : DiTProgram
         }
 
         b.Synchronize();
+        HasConditions(slot);
     }
 
     /// <inheritdoc/>
