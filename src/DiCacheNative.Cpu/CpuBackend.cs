@@ -13,7 +13,7 @@ namespace DiCacheNative.Cpu;
 /// matrix engine, in the last bits, but not on the number of threads. Threads that use one backend at the same time take turns, operation
 /// by operation.
 /// </summary>
-public sealed unsafe partial class CpuBackend : IBackend
+public sealed unsafe partial class CpuBackend : IBackend, IHasLifetime
 {
     private readonly Lock _gate = new();
     private readonly Lifetime _lifetime;
@@ -63,6 +63,9 @@ public sealed unsafe partial class CpuBackend : IBackend
 
     /// <inheritdoc/>
     public DType WeightType => _precision == CpuPrecision.Bf16 ? DType.BF16 : DType.F32;
+
+    /// <inheritdoc/>
+    Lifetime IHasLifetime.Lifetime => _lifetime;
 
     /// <summary>Allocates zero-filled memory.</summary>
     /// <param name="bytes">Size, as measured by <see cref="Arena.Measure"/>.</param>

@@ -47,7 +47,8 @@ internal static class DenoisingLoop
             if (!Finite.All(latents))
             {
                 throw new NonFiniteException(
-                    $"the latents are no longer finite (NaN or infinity) after step {i + 1} of {steps}: the checkpoint, the step count or the cache settings cannot be used together");
+                    $"the latents are no longer finite (NaN or infinity) after step {i + 1} of {steps}: "
+                    + "the checkpoint, the step count or the cache settings cannot be used together");
             }
 
             onStep?.Invoke(new StepSnapshot(i, latents, velocity));

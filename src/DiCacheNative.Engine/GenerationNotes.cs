@@ -107,10 +107,12 @@ internal sealed class GenerationNotes(Action<string>? log)
         }
 
         string why = cache.Resume > 0
-            ? $"all {cache.Resume} probed calls were computed"
-                + (cache.NonFinite > 0 ? $", {cache.NonFinite} of them because their change was not finite" : "; raise the threshold, or compute every step without a cache")
+            ? $"all {cache.Resume} probed calls were computed" + (cache.NonFinite > 0
+                ? $", {cache.NonFinite} of them because their change was not finite"
+                : "; raise the threshold, or compute every step without a cache")
             : policy.ProbeDepth > 0
-                ? $"none of the {cache.Calls} calls was allowed to skip, since the warm-up and the last step are always computed; take more steps or a smaller ratio of warm-up"
+                ? $"none of the {cache.Calls} calls was allowed to skip, since the warm-up and the last step are always computed; "
+                    + "take more steps or a smaller ratio of warm-up"
                 : $"the policy {policy.Name} planned none of the {cache.Calls} calls to be skipped";
         Add("the cache never engaged: " + why);
     }

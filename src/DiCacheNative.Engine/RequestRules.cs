@@ -59,7 +59,8 @@ internal static class RequestRules
         Require(request.BatchCount is >= 1 and <= MostImages, $"the batch must be between 1 and {MostImages} images, not {request.BatchCount}");
         Require(
             Math.Abs(request.CfgScale ?? 1) <= LargestGuidance && Math.Abs(request.Guidance ?? 0) <= LargestGuidance,
-            $"guidance (classifier-free and distilled) must lie between -{LargestGuidance} and {LargestGuidance}, not {request.CfgScale ?? 1} and {request.Guidance ?? 0}");
+            $"guidance (classifier-free and distilled) must lie between -{LargestGuidance} and {LargestGuidance}, "
+            + $"not {request.CfgScale ?? 1} and {request.Guidance ?? 0}");
         Require(
             request.FlowShift is null or (>= SchedulerConfig.SmallestShift and < SchedulerConfig.LargestShift),
             $"the flow shift must lie between {SchedulerConfig.SmallestShift} and {SchedulerConfig.LargestShift}, not {request.FlowShift}");

@@ -12,7 +12,9 @@ public interface ICachePolicy
     /// <summary>Blocks the probe runs; 0 for a policy that never asks for a probe.</summary>
     int ProbeDepth { get; }
 
-    /// <summary>Whether the relative change of the probe's input is wanted, at the price of two more feature maps: of this call and of the one before.</summary>
+    /// <summary>
+    /// Whether the relative change of the probe's input is wanted, at the price of two more feature maps: of this call and of the one before.
+    /// </summary>
     bool NeedsInputChange { get; }
 
     /// <summary>How a skipped output is approximated.</summary>
@@ -90,5 +92,7 @@ public readonly record struct ProbeChange(float DeltaX, float DeltaY, float? Gam
 /// <summary>The answer to a probe.</summary>
 /// <param name="Skip">Whether the rest of the step is skipped.</param>
 /// <param name="Error">The error of this step.</param>
-/// <param name="Accumulated">Accumulated error with it: told in the trace, and given to the next call when the step is skipped. A computed step forgets it.</param>
+/// <param name="Accumulated">
+/// Accumulated error with it: told in the trace, and given to the next call when the step is skipped. A computed step forgets it.
+/// </param>
 public readonly record struct CacheVerdict(bool Skip, float Error, float Accumulated);

@@ -229,37 +229,34 @@ public abstract class DiTProgram : IDisposable
     /// <param name="disposing">False when called by a finalizer.</param>
     protected abstract void Dispose(bool disposing);
 
-    /// <summary>Begins a call: the program and its weights stay until its end, and no other thread comes in.</summary>
+    /// <summary>Begins a call: program, weights and backend stay until its end, and no other thread comes in.</summary>
     internal Use Enter()
     {
         Lifetime.Use own = _lifetime.Enter();
+        Lifetime.Use? weights = null, backend = null;
         try
         {
-            Obeyed.Scope obeyed = Obeyed.Set(Cancellation);
-            try
-            {
-                return new Use(own, Weights?.Enter(), obeyed);
-            }
-            catch
-            {
-                obeyed.Dispose();
-                throw;
-            }
+            weights = Weights?.Enter();
+            backend = (Backend as IHasLifetime)?.Lifetime.Enter();
+            return new Use(own, weights, backend, Obeyed.Set(Cancellation));
         }
         catch
         {
+            backend?.Dispose();
+            weights?.Dispose();
             own.Dispose();
             throw;
         }
     }
 
     /// <summary>A call.</summary>
-    internal readonly struct Use(Lifetime.Use own, Lifetime.Use? weights, Obeyed.Scope obeyed) : IDisposable
+    internal readonly struct Use(Lifetime.Use own, Lifetime.Use? weights, Lifetime.Use? backend, Obeyed.Scope obeyed) : IDisposable
     {
         /// <summary>Ends it. Once.</summary>
         public void Dispose()
         {
             obeyed.Dispose();
+            backend?.Dispose();
             weights?.Dispose();
             own.Dispose();
         }

@@ -108,7 +108,8 @@ public sealed class DiTSession : IDisposable
 
         if (!Finite.All(sigmas))
         {
-            throw new ArgumentException("a noise level is not a finite number: the shift or the number of steps of the sampler cannot be right", nameof(sigmas));
+            throw new ArgumentException(
+                "a noise level is not a finite number: the shift or the number of steps of the sampler cannot be right", nameof(sigmas));
         }
 
         _begun = false;
@@ -215,8 +216,10 @@ public sealed class DiTSession : IDisposable
         return LastDecision;
     }
 
-    /// <summary>Frees the plans and the feature maps; the program stays. When a step runs on another thread, they are freed as it ends. May be called
-    /// twice.</summary>
+    /// <summary>
+    /// Frees the plans and the feature maps; the program stays. When a step runs on another thread, they are freed as it ends. May be called
+    /// twice.
+    /// </summary>
     public void Dispose() => _lifetime.End();
 
     private void Free()

@@ -14,7 +14,10 @@ public sealed record SessionOptions
     /// <summary>Whether every decision is kept with its measurements; costs a synchronisation per call.</summary>
     public bool KeepTrace { get; init; }
 
-    /// <summary>Whether the input change delta_x is measured even when the policy does not need it; costs two feature maps per branch and sample: of this call and of the one before.</summary>
+    /// <summary>
+    /// Whether the input change delta_x is measured even when the policy does not need it; costs two feature maps per branch and sample, of
+    /// this call and of the one before.
+    /// </summary>
     public bool MeasureInput { get; init; }
 
     /// <summary>How probe sums and blend are computed.</summary>

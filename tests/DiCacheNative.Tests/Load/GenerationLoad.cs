@@ -31,7 +31,8 @@ internal sealed class GenerationLoad(BackendKind backend, int count, int paralle
 
     /// <summary>What happened, in one line.</summary>
     public string Summary =>
-        $"{count} generations on {backend}, {parallel} at a time: {_finished} finished, {_different} of them with other bytes than alone, {_cancelled} cancelled, {_disposed} ended by Dispose";
+        $"{count} generations on {backend}, {parallel} at a time: {_finished} finished, {_different} of them with other bytes than alone, "
+        + $"{_cancelled} cancelled, {_disposed} ended by Dispose";
 
     /// <summary>Whether every generation has ended in one of the ways it may, and some in each.</summary>
     public bool IsComplete => _finished + _cancelled + _disposed == count && _finished > 0 && _cancelled > 0 && _disposed > 0;
@@ -49,8 +50,8 @@ internal sealed class GenerationLoad(BackendKind backend, int count, int paralle
             _expected[i] = Hash(await _engines[s_kinds[i].Model].GenerateAsync(s_kinds[i].Request, cancellationToken: cancellationToken));
         }
 
-        await Parallel.ForEachAsync(
-            Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellationToken }, async (i, _) => await OneAsync(i));
+        ParallelOptions options = new() { MaxDegreeOfParallelism = parallel, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(Enumerable.Range(0, count), options, async (i, _) => await OneAsync(i));
 
         // The others have ended while they worked.
         foreach (Engine engine in _engines.Values)

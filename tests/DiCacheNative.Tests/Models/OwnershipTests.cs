@@ -57,9 +57,9 @@ public sealed class OwnershipTests : IDisposable
         Dispose(owner, null);
         Action[] calls =
         [
-            () => TinyFlux.Condition(_program, 0, 1), () => _program.SetTimesteps([1f]), () => _program.Select(0, 0), () => _program.Embed(x), () =>
-                _program.Probe(1, x, p, default),
-            () => _program.Body(1, x, p, default), () => _program.Head(), () => _program.AlignedHead(new BlendInputs(x, p), ProbeForm.Fused),
+            () => TinyFlux.Condition(_program, 0, 1), () => _program.SetTimesteps([1f]), () => _program.Select(0, 0), () => _program.Embed(x),
+            () => _program.Probe(1, x, p, default), () => _program.Body(1, x, p, default), () => _program.Head(),
+            () => _program.AlignedHead(new BlendInputs(x, p), ProbeForm.Fused),
         ];
         Assert.All(calls, call => Assert.Equal(owner, Assert.Throws<ObjectDisposedException>(call).ObjectName));
     }

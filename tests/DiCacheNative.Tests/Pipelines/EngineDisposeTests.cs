@@ -64,8 +64,7 @@ public sealed class EngineDisposeTests
                 }
             },
         };
-        Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-            engine.GenerateAsync(request, cancellationToken: CancellationToken.None))).ObjectName);
+        await RefusedAsync(engine, request);
         await engine.DisposeAsync();
         Assert.Throws<ObjectDisposedException>(() => engine.Backend.CreateArena(1, "a test"));
     }
@@ -105,8 +104,7 @@ public sealed class EngineDisposeTests
         engine.Dispose();
         await using (engine)
         {
-            Assert.Equal(nameof(Engine), (await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-                engine.GenerateAsync(s_long, cancellationToken: CancellationToken.None))).ObjectName);
+            await RefusedAsync(engine, s_long);
         }
 
         (string Owner, Action Call)[] calls =
@@ -129,8 +127,8 @@ public sealed class EngineDisposeTests
         using CpuBackend backend = new();
         FluxPipeline pipeline = FluxPipeline.Load(backend, Repository.File("models", "shapes-flux"), new EngineOptions());
         using ManualResetEventSlim inside = new();
-        Task task = Task.Run(() => pipeline.Generate(s_long with { OnStep = _ => inside.Set() }, cancellationToken: CancellationToken.None),
-            TestContext.Current.CancellationToken);
+        GenerationRequest request = s_long with { OnStep = _ => inside.Set() };
+        Task task = Task.Run(() => pipeline.Generate(request, cancellationToken: CancellationToken.None), TestContext.Current.CancellationToken);
         inside.Wait(TestContext.Current.CancellationToken);
         await pipeline.DisposeAsync();
         Assert.Equal(nameof(FluxPipeline), (await Assert.ThrowsAsync<ObjectDisposedException>(() => task)).ObjectName);
@@ -157,6 +155,13 @@ public sealed class EngineDisposeTests
         Assert.Equal(source.Token, end.CancellationToken);
         end = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.GenerateAsync(s_long, cancellationToken: source.Token));
         Assert.Equal(source.Token, end.CancellationToken);
+    }
+
+    private static async Task RefusedAsync(Engine engine, GenerationRequest request)
+    {
+        ObjectDisposedException refusal = await Assert.ThrowsAsync<ObjectDisposedException>(
+            () => engine.GenerateAsync(request, cancellationToken: CancellationToken.None));
+        Assert.Equal(nameof(Engine), refusal.ObjectName);
     }
 
     private static Engine Load() => Engine.Load(Repository.File("models", "shapes-flux"), new EngineOptions { Backend = BackendKind.Cpu });
