@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -10,6 +11,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Attention(in Tensor q, in Tensor k, in Tensor v, in Tensor o, int heads, float scale)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Attention(ActivationType, q, k, v, o, heads);
         if (!(scale > 0))
         {

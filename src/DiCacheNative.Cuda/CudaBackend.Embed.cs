@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -16,6 +17,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void TimestepEmbed(in Tensor values, in Tensor y, float maxPeriod = 10000f)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.TimestepEmbed(ActivationType, values, y);
         TimestepEmbedArgs args = new() { Values = values, Y = y, LogMaxPeriod = Math.Log(maxPeriod), Half = y.Cols / 2 };
         Geometry geometry = new(Ceiling(args.Half, TimestepThreads), y.Batch, 1, TimestepThreads);
@@ -25,6 +27,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Patchify(in Tensor latents, in PatchGeometry geometry, in Tensor tokens)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Patchify(ActivationType, latents, geometry, tokens, toTokens: true);
         Launch(Enter(), _families.Patchify.For(latents.Type, tokens.Type), PerElement(latents), PatchesOf(latents, geometry, tokens));
     }
@@ -32,6 +35,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Unpatchify(in Tensor tokens, in PatchGeometry geometry, in Tensor latents)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Patchify(ActivationType, latents, geometry, tokens, toTokens: false);
         Launch(Enter(), _families.Unpatchify.For(tokens.Type, latents.Type), PerElement(latents), PatchesOf(latents, geometry, tokens));
     }

@@ -2,6 +2,7 @@ using System.Numerics;
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Interop;
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -12,6 +13,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Linear(in Tensor x, LinearWeight weight, in Tensor y, Epilogue epilogue = Epilogue.None)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Linear(ActivationType, x, weight, y);
         if (weight is not CudaLinearWeight w || w.Owner != this)
         {

@@ -1,6 +1,7 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Interop;
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -12,6 +13,7 @@ public sealed unsafe partial class CudaBackend
     public Arena CreateArena(long bytes, string purpose)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        using Lifetime.Use use = _lifetime.Enter();
         EnterAtOnce("creating an arena");
         return new CudaArena(DeviceMemory.Allocate(_context, Math.Max(bytes, Arena.Alignment), purpose), bytes);
     }
@@ -25,6 +27,7 @@ public sealed unsafe partial class CudaBackend
     /// <summary>Device memory that is free now, and all there is, in bytes.</summary>
     public (long Free, long Total) Memory()
     {
+        using Lifetime.Use use = _lifetime.Enter();
         Enter();
         nuint free = 0, total = 0;
         _driver.Check(_driver.cuMemGetInfo(&free, &total), "asking for free memory");
@@ -34,6 +37,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public LinearWeight CreateLinear(in LinearSource source)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         (int n, int k) = OpValidation.Linear(source);
         EnterAtOnce("creating a weight");
         return _uploader.Upload(source, n, k, this);
@@ -42,6 +46,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Upload(ReadOnlySpan<float> source, in Tensor destination)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         RequireTransfer(source.Length, destination);
         CudaStream stream = EnterAtOnce("an upload");
         int size = destination.Type.Size();
@@ -74,6 +79,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Download(in Tensor source, Span<float> destination)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         RequireTransfer(destination.Length, source);
         CudaStream stream = EnterAtOnce("a download");
         nint dense = source.Data;

@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Kernels;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -13,6 +14,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void LayerNormModulate(in Tensor x, in Modulation modulation, in Tensor y, float epsilon = 1e-6f)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.LayerNormModulate(ActivationType, x, modulation, y);
         Geometry geometry = RowPerBlock("layer_norm_modulate", x);
         LayerNormModulateArgs args = new()
@@ -29,6 +31,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void QkNormRope(in Tensor q, in Tensor k, in QkNorm norm, in RopeTable rope, int heads)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.QkNormRope(ActivationType, q, k, norm, rope, heads);
         int width = q.Cols / heads;
         bool keys = !k.IsEmpty;

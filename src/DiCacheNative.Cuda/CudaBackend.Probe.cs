@@ -1,6 +1,7 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Kernels;
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -19,6 +20,7 @@ public sealed unsafe partial class CudaBackend
     public void ProbeL1(in ProbeInputs inputs, in Tensor sums, ProbeForm form = ProbeForm.Fused)
     {
         const string op = "probe_l1";
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.ProbeL1(ActivationType, inputs, sums);
         Geometry geometry = RowPerBlock(op, inputs.Probe);
         CudaStream stream = Enter();
@@ -43,6 +45,7 @@ public sealed unsafe partial class CudaBackend
     public void TrajectoryBlend(in BlendInputs inputs, in Tensor into, ProbeForm form = ProbeForm.Fused, in NextNorm norm = default)
     {
         const string op = "trajectory_blend";
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.TrajectoryBlend(ActivationType, inputs, into, norm);
         RequireOneType(op, inputs.Input.Type, inputs.NewerResidual, inputs.OlderResidual, into);
         Geometry geometry = RowPerBlock(op, inputs.Input);

@@ -1,6 +1,7 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Kernels;
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -12,6 +13,7 @@ public sealed unsafe partial class CudaBackend
     public void GatedResidual(in Tensor x, in Tensor y, in Tensor gate, in Tensor into, in ResidualExtras extras = default)
     {
         const string op = "gated_residual";
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.GatedResidual(ActivationType, x, y, gate, into, extras);
         Geometry geometry = RowPerBlock(op, x);
         ProbeInputs probe = extras.Probe;
@@ -46,6 +48,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Subtract(in Tensor a, in Tensor b, in Tensor into)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Subtract(ActivationType, a, b, into);
         RequireOneType("subtract", a.Type, b, into);
         Subtract(Enter(), a, b, into);
@@ -54,6 +57,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Activate(in Tensor x, in Tensor y, Epilogue activation = Epilogue.None)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Activate(x, y);
         Activate(Enter(), x, y, bias: 0, activation);
     }
@@ -61,6 +65,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void EulerStep(in Tensor x, in Tensor velocity, in Tensor dt)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.EulerStep(ActivationType, x, velocity, dt);
         EulerStepArgs args = new()
         {
@@ -77,6 +82,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void Guide(in Tensor cond, in Tensor uncond, in Tensor scale, in Tensor into)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.Guide(ActivationType, cond, uncond, scale, into);
         RequireOneType("guide", cond.Type, uncond);
         GuideArgs args = new()
@@ -95,6 +101,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public void MeanRows(in Tensor x, in Tensor y)
     {
+        using Lifetime.Use use = _lifetime.Enter();
         OpValidation.MeanRows(ActivationType, x, y);
         MeanRowsArgs args = new() { X = x, Y = y, RowCount = x.Rows, Cols = x.Cols };
         Geometry geometry = new(Ceiling(x.Cols, 32), x.Batch, 1, 32, ThreadsY: 8);

@@ -2,6 +2,7 @@ using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Interop;
 using DiCacheNative.Cuda.Kernels;
 using DiCacheNative.Cuda.Runtime;
+using DiCacheNative.Lifetimes;
 using DiCacheNative.Tensors;
 
 namespace DiCacheNative.Cuda;
@@ -15,7 +16,7 @@ namespace DiCacheNative.Cuda;
 /// operations; DICACHE_KERNEL_CACHE names the folder of compiled kernels; DICACHE_CUDA_LIBRARIES names folders to look for NVRTC and
 /// cuBLASLt in. Rows of at most 8192 elements are supported by the operations that normalise or sum rows.
 /// </remarks>
-public sealed unsafe partial class CudaBackend : IBackend
+public sealed unsafe partial class CudaBackend : IBackend, IHasLifetime
 {
     private readonly CudaLibraries _libraries;
     private readonly Driver _driver;
@@ -26,7 +27,7 @@ public sealed unsafe partial class CudaBackend : IBackend
     private readonly StreamPool _streams;
     private readonly AttentionKernels _attention;
     private long _launches;
-    private bool _disposed;
+    private readonly Lifetime _lifetime;
 
     private CudaBackend(CudaLibraries libraries, CudaDevice device, CudaBackendOptions options)
     {
@@ -72,6 +73,7 @@ public sealed unsafe partial class CudaBackend : IBackend
             options.Log?.Invoke(cache.Refusal);
         }
 
+        _lifetime = new Lifetime(nameof(CudaBackend), Free);
         string precision = ActivationType == DType.F32 ? "f32" : "bf16";
         Description = $"{device}, {precision}, CUDA {libraries.DriverVersion}, NVRTC {compiler.Version}, {libraries.Origin}";
     }
@@ -93,6 +95,12 @@ public sealed unsafe partial class CudaBackend : IBackend
 
     /// <summary>Number of kernel files that had to be compiled at the start because the kernel cache did not hold them.</summary>
     public int KernelsCompiled { get; }
+
+    /// <inheritdoc/>
+    Lifetime IHasLifetime.Lifetime => _lifetime;
+
+    /// <summary>Where those who use the backend enter.</summary>
+    internal Lifetime Lifetime => _lifetime;
 
     /// <summary>Opens a device.</summary>
     /// <param name="options">Choices; null for the defaults.</param>
@@ -152,6 +160,7 @@ public sealed unsafe partial class CudaBackend : IBackend
     /// <inheritdoc/>
     public void Synchronize()
     {
+        using Lifetime.Use use = _lifetime.Enter();
         CudaStream stream = EnterAtOnce("synchronize");
         _driver.Check(_driver.cuStreamSynchronize(stream.Handle), "waiting for the operations issued so far");
     }
@@ -162,6 +171,7 @@ public sealed unsafe partial class CudaBackend : IBackend
     public float Measure(Action operations)
     {
         ArgumentNullException.ThrowIfNull(operations);
+        using Lifetime.Use use = _lifetime.Enter();
         CudaStream stream = EnterAtOnce("measure");
         using EventHandle start = EventHandle.Create(_context, timing: true), end = EventHandle.Create(_context, timing: true);
         _driver.Check(_driver.cuEventRecord(start.Value, stream.Handle), "measuring");
@@ -174,15 +184,13 @@ public sealed unsafe partial class CudaBackend : IBackend
     }
 
     /// <summary>
-    /// Releases streams, kernels and the device. Arenas, weights and plans are released by their own Dispose, before or after. May be called twice.
+    /// Releases streams, kernels and the device; operations under way on other threads end first, later ones are refused. Arenas, weights and
+    /// plans are released by their own Dispose, before or after. May be called twice.
     /// </summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, true))
-        {
-            return;
-        }
+    public void Dispose() => _lifetime.End();
 
+    private void Free()
+    {
         _streams.Dispose();
         _uploader.Dispose();
         _gemms.Dispose();
@@ -212,7 +220,11 @@ public sealed unsafe partial class CudaBackend : IBackend
     /// <summary>The calling thread's stream, with the device made current.</summary>
     private CudaStream Enter()
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_lifetime.HasEnded)
+        {
+            throw new ObjectDisposedException(nameof(CudaBackend), "this CudaBackend was disposed and cannot be used any more");
+        }
+
         _driver.ThrowIfLost();
         _context.MakeCurrent();
         return _streams.Current;

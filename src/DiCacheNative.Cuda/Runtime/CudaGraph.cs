@@ -1,5 +1,6 @@
 using DiCacheNative.Backends;
 using DiCacheNative.Cuda.Interop;
+using DiCacheNative.Lifetimes;
 
 namespace DiCacheNative.Cuda.Runtime;
 
@@ -29,6 +30,7 @@ internal sealed unsafe class CudaGraph(CudaBackend backend, ContextHandle contex
             throw new ObjectDisposedException(nameof(IStepPlan), $"the plan {name} was disposed");
         }
 
+        using Lifetime.Use use = backend.Lifetime.Enter();
         CudaStream stream = backend.EnterPlan(name);
         if (_exec is null && _ran && !backend.NamesFailingKernels)
         {
