@@ -16,8 +16,10 @@ publish() { # project, folder
 }
 publish src/DiCacheNative.Cli cli
 publish tests/DiCacheNative.CudaTests tests
-# No encoder or decoder runs there, and the host driver is no GPU.
-find "$out/app" \( -name 'libonnxruntime*' -o -name 'libdicache_cuda_host*' -o -name '*.pdb' -o -name '*.xml' \) -delete
+# No encoder or decoder runs there, nobody debugs, and the host driver is no GPU.
+for left in 'libonnxruntime*' 'libdicache_cuda_host*' 'libmscord*' 'libclrgc*' 'libcoreclrtrace*' createdump '*.pdb' '*.xml'; do
+  find "$out/app" -name "$left" -delete
+done
 git rev-parse HEAD > "$out/app/commit" 2>/dev/null || echo unknown > "$out/app/commit"
 # Sorted by file name, so that what both programs have lies side by side and is packed once.
 (cd "$out" && find app -type f | sed 's|.*/|&\t|' | awk -F'\t' '{ print $2 "\t" $1 $2 }' | sort | cut -f2 | tar cf - --no-recursion -T - |
