@@ -91,6 +91,7 @@ public sealed class FluxPipeline : IPipeline
             string Onnx(string part) => Path.Combine(folder, part, "model.onnx");
             Tokenizer pooledTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer")),
                 statesTokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer_2"));
+            MemoryRules.RequireGraphs(options.FreeHostMemory, folder, PooledEncoder, StatesEncoder, "vae_decoder");
             OnnxTextEncoder pooled = Keep(OnnxTextEncoder.Load(Onnx(PooledEncoder), threads, maskPadding: false));
             OnnxTextEncoder states = Keep(OnnxTextEncoder.Load(Onnx(StatesEncoder), threads, maskPadding: false));
             OnnxVaeDecoder decoder = Keep(OnnxVaeDecoder.Load(Onnx("vae_decoder"), threads));

@@ -15,6 +15,28 @@ internal sealed class MemoryRules(IBackend backend, Func<long>? freeHost)
     /// <summary>What the text encoders take: an estimate, see <see cref="MemoryPlan"/>.</summary>
     public static long TextBytes(int tokens, int width) => (long)sizeof(float) * FloatsPerFeature * tokens * width;
 
+    /// <summary>Refuses graphs that do not fit into what is free, before the first of them is loaded: they take at least the size of their files.</summary>
+    /// <param name="freeHost">Tells the host memory that is free; null to ask the system.</param>
+    /// <param name="folder">The pipeline.</param>
+    /// <param name="parts">Folders of the graphs in it.</param>
+    /// <exception cref="BackendException">They do not fit.</exception>
+    public static void RequireGraphs(Func<long>? freeHost, string folder, params ReadOnlySpan<string> parts)
+    {
+        long needed = 0, free = freeHost?.Invoke() ?? HostMemory.AvailableBytes;
+        foreach (string part in parts)
+        {
+            DirectoryInfo files = new(Path.Combine(folder, part));
+            needed += files.Exists ? files.EnumerateFiles().Sum(f => f.Length) : 0;
+        }
+
+        if (needed > free)
+        {
+            throw new BackendException(
+                $"not enough memory for text encoders and decoder of {folder}: their files have {MemoryPlan.Text(needed)}, "
+                + $"and {MemoryPlan.Text(free)} of memory are free; choose a smaller model or free memory");
+        }
+    }
+
     /// <summary>Whether decoding fits into what is free.</summary>
     public bool DecodingFits(MemoryPlan plan) => plan.DecodingBytes <= FreeHost;
 

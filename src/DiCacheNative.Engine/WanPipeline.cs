@@ -64,6 +64,7 @@ public sealed class WanPipeline : IPipeline
         try
         {
             Tokenizer tokenizer = Tokenizer.Load(Path.Combine(folder.Path, "tokenizer"));
+            MemoryRules.RequireGraphs(options.FreeHostMemory, folder.Path, Encoder, "vae_decoder");
             encoder = OnnxTextEncoder.Load(Path.Combine(folder.Path, Encoder, "model.onnx"), threads);
             decoder = OnnxVideoDecoder.Load(Path.Combine(folder.Path, "vae_decoder", "model.onnx"), threads, options.VideoTiling);
             transformer = WanModel.Load(backend, options.DiffusionModel ?? config.Transformer, options.Log);
@@ -304,6 +305,9 @@ public sealed class WanPipeline : IPipeline
             Seed = request.Seed ?? RequestRules.DrawSeed(),
         };
         RequestRules.Check(resolved, TokenPixels);
+        RequestRules.Require(
+            resolved.SamplingMethod == SamplingMethod.Euler || resolved.Steps <= _config.Scheduler.TrainTimesteps,
+            $"{resolved.Steps} steps are more than the {_config.Scheduler.TrainTimesteps} noise levels of this model's training, which its solver tells apart");
         RequestRules.RequireCountable(resolved.VideoFrames, resolved.Width, resolved.Height);
         RequestRules.Require(
             resolved.VideoFrames is > 0 and <= RequestRules.MostFrames && resolved.VideoFrames % 4 == 1,

@@ -118,6 +118,19 @@ public class GenerateCommandTests
     }
 
     [Fact]
+    public void A_seed_of_64_bits_and_the_tokens_of_the_prompt_stand_in_the_report()
+    {
+        using TemporaryFolder folder = new();
+        (int code, string output, string error) = DiCacheProgram.Run(
+            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-s", "18446744073709551615", "-W", "32", "-H", "32", "--steps", "1", "-q",
+            "--json");
+        Assert.True(code == 0, error);
+        JsonElement json = DiCacheProgram.Json(output), given = json.GetProperty("prompt_tokens"), used = json.GetProperty("prompt_tokens_used");
+        Assert.Equal(ulong.MaxValue, json.GetProperty("seed").GetUInt64());
+        Assert.All(["text_encoder", "text_encoder_2"], encoder => Assert.Equal(given.GetProperty(encoder).GetInt32(), used.GetProperty(encoder).GetInt32()));
+    }
+
+    [Fact]
     public void A_missing_model_is_named()
     {
         using TemporaryFolder folder = new();

@@ -116,6 +116,12 @@ public sealed class MemoryPlanTests
     }
 
     [Theory]
+    [InlineData("shapes-flux")]
+    [InlineData("shapes-wan")]
+    public void Encoders_and_decoder_that_do_not_fit_are_refused_while_loading(string model) =>
+        Assert.Contains("text encoders and decoder", Assert.Throws<BackendException>(() => Load(model, () => 1_000_000)).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData(8, 0)]
     [InlineData(8, 5)]
     [InlineData(1, 1)]
