@@ -186,7 +186,7 @@ public partial class OptionEffectTests
             Noise().Replace(output, string.Empty), "#");
         IEnumerable<string> files = Directory.EnumerateFiles(folder.Path).Order(StringComparer.Ordinal).Select(
             path => $"{Path.GetFileName(path)} {Content(path)}");
-        return $"exit {code}\n{report}\n{Figure().Replace(error, "#")}\n{string.Join('\n', files)}".Replace(
+        return $"exit {code}\n{report}\n{Figure().Replace(Noise().Replace(error, string.Empty), "#")}\n{string.Join('\n', files)}".Replace(
             folder.Path, "FOLDER", StringComparison.Ordinal);
     }
 
@@ -224,8 +224,8 @@ public partial class OptionEffectTests
     [GeneratedRegex("_ms$|_us$|_per_s$|_up$|^share_|peak_memory|cache_efficiency|copy_gb")]
     private static partial Regex Measured();
 
-    // Remarks about figures that cannot be.
-    [GeneratedRegex(@" \(over 1: noise\)|^noise: .*\n", RegexOptions.Multiline)]
+    // Remarks about figures that cannot be, and about how long a measurement takes.
+    [GeneratedRegex(@" \(over 1: noise\)|^noise: .*\n|^dicache: \d+ rounds of about.*\n", RegexOptions.Multiline)]
     private static partial Regex Noise();
 
     // Whatever is measured, in a text: every number with a unit or a decimal point, and the word that stands for one.
