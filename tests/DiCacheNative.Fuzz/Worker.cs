@@ -142,7 +142,8 @@ internal sealed class Worker(Target target, int seed, string folder)
             }
 
             Volatile.Write(ref _peak, Math.Max(_peak, Environment.WorkingSet));
-            TimeSpan time = Stopwatch.GetElapsedTime(Volatile.Read(ref _started)), cpu = Environment.CpuUsage.TotalTime - TimeSpan.FromTicks(Volatile.Read(ref _startedCpu));
+            TimeSpan time = Stopwatch.GetElapsedTime(Volatile.Read(ref _started)),
+                cpu = Environment.CpuUsage.TotalTime - TimeSpan.FromTicks(Volatile.Read(ref _startedCpu));
             bool hangs = time > s_waitLimit || (time > s_hangLimit && cpu > s_hangCpuLimit);
             if (hangs && Volatile.Read(ref _running) == number)
             {

@@ -122,7 +122,8 @@ public class GenerateCommandTests
     {
         using TemporaryFolder folder = new();
         (int code, string output, string error) = DiCacheProgram.Run(
-            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-s", "18446744073709551615", "-W", "32", "-H", "32", "--steps", "1", "-q",
+            folder.Path, "generate", "-m", DiCacheProgram.ModelFolder, "-p", "a star", "-s", "18446744073709551615", "-W", "32", "-H", "32", "--steps", "1",
+            "-q",
             "--json");
         Assert.True(code == 0, error);
         JsonElement json = DiCacheProgram.Json(output), given = json.GetProperty("prompt_tokens"), used = json.GetProperty("prompt_tokens_used");
