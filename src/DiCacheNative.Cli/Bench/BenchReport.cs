@@ -189,11 +189,6 @@ internal static class BenchReport
     private static string Spread(Distribution d) =>
         string.Create(CultureInfo.InvariantCulture, $"{d.Median,11:0.0} {d.Least,10:0.0} {d.LowerQuartile,10:0.0} {d.UpperQuartile,10:0.0}");
 
-    private static string SpreadHead => $"{"median us",11} {"min",10} {"quartiles",21}";
-
-    private static string Spread(Distribution d) =>
-        string.Create(CultureInfo.InvariantCulture, $"{d.Median,11:0.0} {d.Least,10:0.0} {d.LowerQuartile,10:0.0} {d.UpperQuartile,10:0.0}");
-
     private static string Efficiency(double measured, double ideal)
     {
         string noise = measured / ideal > Shares.MostEfficiency ? " (over 1: noise)" : string.Empty;
