@@ -61,7 +61,7 @@ public static class ImageFile
         PictureCodec.Encode(image, destination, format, text ?? []);
     }
 
-    /// <summary>Reads a picture: PNG, JPEG, WebP, BMP, or the first one of a GIF. Transparency is dropped.</summary>
+    /// <summary>Reads a picture: PNG, JPEG, WebP, or the first one of a GIF. Transparency is dropped.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ImageFileException">The file is no picture, is broken, or is too large.</exception>
     /// <exception cref="IOException">The file is missing or cannot be read, or is a pipe or a device.</exception>
@@ -84,7 +84,7 @@ public static class ImageFile
         }
     }
 
-    /// <summary>Reads a picture: PNG, JPEG, WebP, BMP, or the first one of a GIF. Transparency is dropped.</summary>
+    /// <summary>Reads a picture: PNG, JPEG, WebP, or the first one of a GIF. Transparency is dropped.</summary>
     /// <param name="source">The file, to its end.</param>
     /// <exception cref="ImageFileException">
     /// The content is no picture, is broken or cut off, or is too large: more than <see cref="MaxPixels"/> pixels,

@@ -19,8 +19,9 @@ internal static class PictureCodec
     private const int LargestBlock = 256; // MiB: one buffer of MaxPixels takes 128 at 4 bytes a pixel
 
     /// <summary>
-    /// The formats that are read and written, and no others. Each call works on its own thread alone: ImageSharp's results would
-    /// otherwise depend on how rows are shared out. Metadata of files that are read is skipped, for it may unpack to any size.
+    /// The formats that are read, and no others. Each call works on its own thread alone: ImageSharp's results would
+    /// otherwise depend on how rows are shared out. Metadata of files that are read is skipped, for it may unpack to any size. BMP is written
+    /// alone: its decoder takes as much of the stack as a broken file makes it, and a stack that overflows ends the process.
     /// </summary>
     public static Sharp.Configuration Configuration { get; } = Configure();
 
@@ -70,7 +71,8 @@ internal static class PictureCodec
             Sharp.IImageInfo? info = format is null ? null : Sharp.Image.Identify(Configuration, stream);
             if (info is null)
             {
-                throw new ImageFileException("this is no PNG, JPEG, WebP, BMP or GIF file");
+                throw new ImageFileException(
+                    $"this is no PNG, JPEG, WebP or GIF file{(file.AsSpan().StartsWith("BM"u8) ? ", but a BMP, which is written and not read" : string.Empty)}");
             }
 
             CheckSize(info, format!, file);
@@ -90,8 +92,7 @@ internal static class PictureCodec
     private static Sharp.Configuration Configure()
     {
         Sharp.Configuration configuration = new(
-            new PngConfigurationModule(), new JpegConfigurationModule(), new WebpConfigurationModule(), new BmpConfigurationModule(),
-            new GifConfigurationModule())
+            new PngConfigurationModule(), new JpegConfigurationModule(), new WebpConfigurationModule(), new GifConfigurationModule())
         {
             MaxDegreeOfParallelism = 1,
             MemoryAllocator = MemoryAllocator.Create(
@@ -151,7 +152,6 @@ internal static class PictureCodec
         // the end after the last start of a scan
         JpegFormat => file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xD9]) > file.LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xDA]),
         WebpFormat => BinaryPrimitives.ReadUInt32LittleEndian(file[4..]) <= file.Length - 8,
-        BmpFormat => BinaryPrimitives.ReadUInt32LittleEndian(file[2..]) <= file.Length,
         _ => file.TrimEnd((byte)0).EndsWith((byte)0x3B),
     };
 
