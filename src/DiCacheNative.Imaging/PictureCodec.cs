@@ -71,8 +71,8 @@ internal static class PictureCodec
             Sharp.IImageInfo? info = format is null ? null : Sharp.Image.Identify(Configuration, stream);
             if (info is null)
             {
-                throw new ImageFileException(
-                    $"this is no PNG, JPEG, WebP or GIF file{(file.AsSpan().StartsWith("BM"u8) ? ", but a BMP, which is written and not read" : string.Empty)}");
+                string bmp = file.AsSpan().StartsWith("BM"u8) ? ", but a BMP, which is written and not read" : string.Empty;
+                throw new ImageFileException($"this is no PNG, JPEG, WebP or GIF file{bmp}");
             }
 
             CheckSize(info, format!, file);

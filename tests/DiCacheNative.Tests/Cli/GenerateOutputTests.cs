@@ -31,6 +31,13 @@ public sealed class GenerateOutputTests : IDisposable
             (int code, string output, string error) = Run("\"$@\"", [.. s_image, "-o", name]);
             Assert.True(code == 0, error);
             Assert.StartsWith($"{name}: 64x64", output, StringComparison.Ordinal);
+            if (name == "a.bmp")
+            {
+                // Written and not read: three bytes a pixel behind a header.
+                Assert.InRange(new FileInfo(_folder.File(name)).Length, 3 * 64 * 64, (3 * 64 * 64) + 256);
+                continue;
+            }
+
             Image other = ImageFile.Load(_folder.File(name));
             double error2 = png.Pixels.Zip(other.Pixels, (a, b) => Math.Pow(a - b, 2)).Average();
             Assert.True(10 * Math.Log10(255 * 255 / error2) > 30, $"{name}: mean squared error {error2:0.0}");
@@ -211,7 +218,7 @@ public sealed class GenerateOutputTests : IDisposable
         Assert.Equal(3, code);
         Assert.Empty(output);
         Assert.Contains($"note: the latents were kept as {name}.latents.safetensors\n", error, StringComparison.Ordinal);
-        Assert.Contains("the decoder gave pixels that are not finite", error, StringComparison.Ordinal);
+        Assert.Contains("gave NaN or infinity as", error, StringComparison.Ordinal);
         Assert.Equal([$"{name}.latents.safetensors"], Names(_folder));
         using SafetensorsFile latents = SafetensorsFile.Open(_folder.File($"{name}.latents.safetensors"));
         Assert.Equal(video ? [16, 2, 8, 8] : [1, 16, 64], latents.Get("latents").Shape.ToArray());
