@@ -50,20 +50,22 @@ public sealed unsafe class ThreadTeamTests
         using ThreadTeam team = new(threads);
         using CancellationTokenSource source = new();
         s_cancelled = source;
-        int begun = 0;
-        int* count = &begun;
+        int* counts = stackalloc int[2]; // begun, and begun after the cancellation
         using (Obeyed.Set(source.Token))
         {
-            OperationCanceledException end = Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, count, 100_000));
+            OperationCanceledException end = Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, counts, 100_000_000));
             Assert.Equal(source.Token, end.CancellationToken);
-            Assert.InRange(begun, 10, 10 + threads);
-            Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, count, 5));
+
+            // Each thread may have looked just before the cancellation, and begin one task just after it.
+            Assert.InRange(counts[0], 10, 99_999_999);
+            Assert.InRange(counts[1], 0, threads - 1);
+            Assert.Throws<OperationCanceledException>(() => team.Run(&CancelAtTen, counts, 5));
         }
 
         int[] runs = new int[4];
-        fixed (int* counts = runs)
+        fixed (int* each = runs)
         {
-            team.Run(&Count, counts, 4);
+            team.Run(&Count, each, 4);
         }
 
         Assert.Equal([1, 1, 1, 1], runs);
@@ -135,9 +137,15 @@ public sealed unsafe class ThreadTeamTests
 
     private static void CancelAtTen(void* pointer, int task, int worker)
     {
-        if (Interlocked.Increment(ref *(int*)pointer) == 10)
+        int* counts = (int*)pointer;
+        if (s_cancelled!.IsCancellationRequested)
         {
-            s_cancelled!.Cancel();
+            Interlocked.Increment(ref counts[1]);
+        }
+
+        if (Interlocked.Increment(ref counts[0]) == 10)
+        {
+            s_cancelled.Cancel();
         }
     }
 
