@@ -26,7 +26,7 @@ die() { say "FAIL $1"; failed=${2:-1}; finish; }
 step() {
   local name=$1 most=$2 start=$SECONDS code words
   shift 2
-  [ -z "$small" ] || most=$((5 * most)) # nothing is measured there, and the machine may be busy
+  [ -z "$small" ] || most=$((20 * most)) # nothing is measured there, and the machine may be busy
   if [ $((SECONDS + most)) -gt "$budget" ]; then say "skip $name: its $most s no longer fit"; return 1; fi
   timeout -k 5 "$most" "$@" > "$r/$name" 2> "$r/$name.err"
   code=$?
