@@ -56,8 +56,17 @@ internal static class OpReport
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(
-                new { device = backend.Description, dtype = "f32", threads, rounds, statistic = "median", peak_gflops_per_s = peak.Median,
-                    copy_gb_per_s = bandwidth.Median, results = rows }, Indented));
+                new
+                {
+                    device = backend.Description,
+                    dtype = "f32",
+                    threads,
+                    rounds,
+                    statistic = "median",
+                    peak_gflops_per_s = peak.Median,
+                    copy_gb_per_s = bandwidth.Median,
+                    results = rows
+                }, Indented));
         }
         else
         {

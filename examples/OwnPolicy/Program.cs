@@ -7,7 +7,10 @@ string model = args.Length > 0 ? args[0] : "models/shapes-flux", output = args.L
 using Engine engine = Engine.Load(model);
 GenerationResult result = await engine.GenerateAsync(new GenerationRequest
 {
-    Prompt = "a yellow ring above a purple heart", Seed = 3, Cache = new QuietStepCache(threshold: 0.05f, longestRun: 2), KeepTrace = true,
+    Prompt = "a yellow ring above a purple heart",
+    Seed = 3,
+    Cache = new QuietStepCache(threshold: 0.05f, longestRun: 2),
+    KeepTrace = true,
 });
 result.Images[0].Save(output);
 Console.WriteLine($"{result.Cache.Skip} of {result.Cache.Calls} model calls skipped: "

@@ -57,8 +57,12 @@ internal static class BenchCommand
             if (result.GetValue(model) is { } folder)
             {
                 using Engine engine =
-                    Engine.Load(folder, new EngineOptions { Backend = backends.Kind(result), Threads = backends.Threads(result),
-                    Precision = backends.Precision(result) });
+                    Engine.Load(folder, new EngineOptions
+                    {
+                        Backend = backends.Kind(result),
+                        Threads = backends.Threads(result),
+                        Precision = backends.Precision(result)
+                    });
                 DiCacheOptions options = result.GetValue(threshold) is { } value ? DiCacheOptions.Default with { Threshold = (float)value }
                     : DiCacheOptions.Default;
                 PipelineTimes times = await Task.Run(

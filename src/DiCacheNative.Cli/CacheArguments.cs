@@ -70,7 +70,9 @@ internal sealed class CacheArguments
                 bool last = Switch(settings, "last-step-full", true);
                 return new CacheChoice(mode, new IntervalPolicy(interval, ratio, last), [.. settings.Keys], new()
                 {
-                    [Interval] = Text(interval), ["ret-ratio"] = Text(ratio), ["last-step-full"] = Text(last),
+                    [Interval] = Text(interval),
+                    ["ret-ratio"] = Text(ratio),
+                    ["last-step-full"] = Text(last),
                 });
             default:
                 Only(settings, mode, []);

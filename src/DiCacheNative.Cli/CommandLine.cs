@@ -71,7 +71,10 @@ internal static class CommandLine
 
             InvocationConfiguration configuration = new()
             {
-                EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+                Output = terminal.Output,
+                Error = terminal.Error,
             };
             return await parsed.InvokeAsync(configuration, cancel);
         }

@@ -120,7 +120,11 @@ internal sealed class GenerationReport(
             },
             ["time_ms"] = new JsonObject
             {
-                ["load"] = t.Load, ["text"] = t.Text, ["denoise"] = t.Denoise, ["vae"] = t.Vae, ["total"] = t.Total,
+                ["load"] = t.Load,
+                ["text"] = t.Text,
+                ["denoise"] = t.Denoise,
+                ["vae"] = t.Vae,
+                ["total"] = t.Total,
             },
             ["peak_memory_bytes"] = peak,
             ["notes"] = JsonReport.List(notes),

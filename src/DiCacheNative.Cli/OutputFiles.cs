@@ -105,7 +105,8 @@ internal sealed class OutputFiles(OutputPlan plan, PictureSettings settings, Act
                         {
                             generated.Images[k].Save(files[k - first], settings.Of(generated, k));
                         }
-                    });
+                    }
+                    );
                 }));
             }
         }

@@ -79,8 +79,11 @@ internal sealed record WanPipelineConfig
         string prediction = json.String("prediction_type", "flow_prediction");
         WanPipelineConfig config = this with
         {
-            Scheduler = Scheduler with { Shift = json.Number("shift", Scheduler.Shift),
-                TrainTimesteps = json.Integer("num_train_timesteps", Scheduler.TrainTimesteps) },
+            Scheduler = Scheduler with
+            {
+                Shift = json.Number("shift", Scheduler.Shift),
+                TrainTimesteps = json.Integer("num_train_timesteps", Scheduler.TrainTimesteps)
+            },
             Steps = json.Integer("steps", Steps),
             CfgScale = (float)json.Number("guidance", CfgScale),
             NegativePrompt = json.String("negative_prompt", NegativePrompt),

@@ -69,7 +69,9 @@ public sealed class BackendFactoryTests
     {
         ProcessStartInfo start = new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "dicache.dll"), "devices"])
         {
-            WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         start.Environment.Remove(BackendFactory.HostDriverVariable);
         if (variable is not null)

@@ -114,8 +114,11 @@ internal sealed record ModelPreset(string Name, string Description, Func<IBacken
                 {
                     HunyuanProgram program = model.CreateProgram(shape with { MaxSteps = steps }, on);
                     program.SetConditions(
-                        0, new HunyuanConditions { Text = PresetModel.Noise((long)shape.TextTokens * config.TextDim),
-                            Pooled = PresetModel.Noise(config.PooledDim) });
+                        0, new HunyuanConditions
+                        {
+                            Text = PresetModel.Noise((long)shape.TextTokens * config.TextDim),
+                            Pooled = PresetModel.Noise(config.PooledDim)
+                        });
                     return program;
                 });
             },

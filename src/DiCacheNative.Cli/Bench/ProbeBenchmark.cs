@@ -196,8 +196,13 @@ internal static class ProbeBenchmark
     {
         Models.Flux.FluxConfig config = Models.Flux.FluxConfig.Dev with
         {
-            Heads = preset.Heads, HeadDim = preset.Width / preset.Heads, DoubleBlocks = 1, SingleBlocks = 0, JointDim = 64, PooledDim = 64,
-                GuidanceEmbeds = false,
+            Heads = preset.Heads,
+            HeadDim = preset.Width / preset.Heads,
+            DoubleBlocks = 1,
+            SingleBlocks = 0,
+            JointDim = 64,
+            PooledDim = 64,
+            GuidanceEmbeds = false,
             RopeAxes = Models.Flux.FluxConfig.InferRopeAxes(preset.Width / preset.Heads),
         };
         int text = Math.Min(ReferenceTokens, preset.Tokens + preset.ContextTokens) / 4, side = (int)Math.Sqrt(3 * text);

@@ -112,7 +112,10 @@ internal static class ControllerGolden
         comparer.Record(
             new Dictionary<string, object?>
             {
-                ["name"] = id, ["calls"] = calls, ["blocks"] = blocks, ["decisions"] = recorded.Letters(null),
+                ["name"] = id,
+                ["calls"] = calls,
+                ["blocks"] = blocks,
+                ["decisions"] = recorded.Letters(null),
             },
             record, "the case", s_settings);
 

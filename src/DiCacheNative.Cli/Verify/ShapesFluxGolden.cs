@@ -142,7 +142,8 @@ internal static class ShapesFluxGolden
             RetRatio = golden.GetProperty("ret_ratio").GetDouble(),
         };
         GenerationRequest request = Request(item, steps, (float)golden.GetProperty(
-            "shift").GetDouble()) with { Cache = CacheOptions.DiCache(options), KeepTrace = true };
+            "shift").GetDouble()) with
+        { Cache = CacheOptions.DiCache(options), KeepTrace = true };
         GenerationResult result = pipeline.Generate(request);
         Comparer comparer = new();
         HashSet<int> skipped = [.. item.GetProperty("skipped_steps").EnumerateArray().Select(i => i.GetInt32())];

@@ -88,8 +88,16 @@ internal sealed class ModelTarget() : Target("model", 25)
 
     private static readonly FluxConfig s_flux = new()
     {
-        InChannels = 8, OutChannels = 8, DoubleBlocks = 1, SingleBlocks = 1, Heads = 1, HeadDim = 12, JointDim = 5, PooledDim = 3, GuidanceEmbeds = false,
-            RopeAxes = [4, 4, 4],
+        InChannels = 8,
+        OutChannels = 8,
+        DoubleBlocks = 1,
+        SingleBlocks = 1,
+        Heads = 1,
+        HeadDim = 12,
+        JointDim = 5,
+        PooledDim = 3,
+        GuidanceEmbeds = false,
+        RopeAxes = [4, 4, 4],
     };
 
     private static readonly WanConfig s_wan =
@@ -97,8 +105,16 @@ internal sealed class ModelTarget() : Target("model", 25)
 
     private static readonly HunyuanConfig s_hunyuan = new()
     {
-        Channels = 2, DoubleBlocks = 1, SingleBlocks = 1, RefinerBlocks = 1, Heads = 1, HeadDim = 12, MlpWidth = 16, TextDim = 5, PooledDim = 3,
-            RopeAxes = [4, 4, 4],
+        Channels = 2,
+        DoubleBlocks = 1,
+        SingleBlocks = 1,
+        RefinerBlocks = 1,
+        Heads = 1,
+        HeadDim = 12,
+        MlpWidth = 16,
+        TextDim = 5,
+        PooledDim = 3,
+        RopeAxes = [4, 4, 4],
     };
 
     private static readonly (Action<TensorReader> TakeAll, string Config, Action<string> Load)[] s_models =

@@ -152,7 +152,12 @@ public partial class OptionEffectTests
     {
         string shortName = name switch
         {
-            "--model" => "-m", "--prompt" => "-p", "--width" => "-W", "--height" => "-H", "--output" => "-o", _ => name,
+            "--model" => "-m",
+            "--prompt" => "-p",
+            "--width" => "-W",
+            "--height" => "-H",
+            "--output" => "-o",
+            _ => name,
         };
         int at = Array.FindIndex(line, word => word == name || word == shortName);
         return at < 0 ? line : [.. line[..at], .. line[(at + 2)..]];

@@ -41,8 +41,14 @@ public sealed class OutputPlanTests : IDisposable
         Directory.CreateDirectory(_folder.File("sub"));
         Directory.CreateSymbolicLink(_folder.File("link"), _folder.Path);
         ArgumentException e = Assert.Throws<ArgumentException>(() => OutputPlan.Create(
-            new OutputTargets { Output = output == "-" ? output : _folder.File(output), Trace = trace is null ? null
-                : _folder.File(trace), Video = video, Images = images }, _notes.Add));
+            new OutputTargets
+            {
+                Output = output == "-" ? output : _folder.File(output),
+                Trace = trace is null ? null
+                : _folder.File(trace),
+                Video = video,
+                Images = images
+            }, _notes.Add));
         Assert.Contains(sentence, e.Message, StringComparison.Ordinal);
         Assert.Equal(["link", "sub"], Names());
     }

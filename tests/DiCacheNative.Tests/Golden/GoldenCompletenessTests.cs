@@ -146,7 +146,8 @@ public sealed class GoldenCompletenessTests : IDisposable
         using JsonDocument record = JsonDocument.Parse("""{ "delta_y": null, "gamma": 1.5, "note": "x", "other": 1 }""");
         comparer.Record(
             new Dictionary<string, object?> { ["delta_y"] = 0.5f, ["gamma"] = 1.5f, ["error"] = 0.5f }, record.RootElement, "step 3", new Dictionary<string,
-            string> { ["note"] = "a remark" });
+            string>
+            { ["note"] = "a remark" });
         VerifyResult result = comparer.Result("a case");
         Assert.False(result.Passed);
         Assert.Equal(

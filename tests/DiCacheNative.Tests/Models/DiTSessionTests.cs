@@ -225,13 +225,29 @@ public sealed class DiTSessionTests : IDisposable
         TinyFlux.Condition(flux, 0, 1);
         using WanModel wanModel = WanModel.Random(_backend, new WanConfig
         {
-            InChannels = 2, OutChannels = 2, Width = 24, MlpWidth = 40, Heads = 2, Layers = 1, FrequencyWidth = 16, TextDim = 10, TextTokens = 5,
+            InChannels = 2,
+            OutChannels = 2,
+            Width = 24,
+            MlpWidth = 40,
+            Heads = 2,
+            Layers = 1,
+            FrequencyWidth = 16,
+            TextDim = 10,
+            TextTokens = 5,
         });
         using WanProgram wan = wanModel.CreateProgram(new WanShape(new LatentSize(1, 4, 4)) { Slots = 2 });
         wan.SetConditions(0, new WanConditions { Text = new float[10] });
         using HunyuanModel hunyuanModel = HunyuanModel.Random(_backend, new HunyuanConfig
         {
-            Channels = 2, DoubleBlocks = 1, SingleBlocks = 1, RefinerBlocks = 1, Heads = 2, HeadDim = 12, MlpWidth = 40, TextDim = 10, PooledDim = 6,
+            Channels = 2,
+            DoubleBlocks = 1,
+            SingleBlocks = 1,
+            RefinerBlocks = 1,
+            Heads = 2,
+            HeadDim = 12,
+            MlpWidth = 40,
+            TextDim = 10,
+            PooledDim = 6,
             RopeAxes = [4, 4, 4],
         });
         using HunyuanProgram hunyuan = hunyuanModel.CreateProgram(new HunyuanShape(new LatentSize(1, 4, 4)) { Slots = 2 });

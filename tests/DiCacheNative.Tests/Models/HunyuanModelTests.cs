@@ -11,8 +11,16 @@ public sealed class HunyuanModelTests : IDisposable
 {
     private static readonly HunyuanConfig s_tiny = new()
     {
-        Channels = 2, DoubleBlocks = 2, SingleBlocks = 2, RefinerBlocks = 1, Heads = 2, HeadDim = 12, MlpWidth = 40, TextDim = 10, PooledDim = 6,
-            RopeAxes = [4, 4, 4],
+        Channels = 2,
+        DoubleBlocks = 2,
+        SingleBlocks = 2,
+        RefinerBlocks = 1,
+        Heads = 2,
+        HeadDim = 12,
+        MlpWidth = 40,
+        TextDim = 10,
+        PooledDim = 6,
+        RopeAxes = [4, 4, 4],
     };
 
     private readonly CpuBackend _backend = new();

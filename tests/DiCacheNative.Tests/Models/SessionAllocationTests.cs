@@ -28,7 +28,8 @@ public class SessionAllocationTests
         using CpuBackend backend = new();
         using WanModel model = WanModel.Load(backend, Repository.File("tests", "golden", "wan-tiny", "i2v", "original"));
         using WanProgram program = model.CreateProgram(new WanShape([new(1, 4, 6),
-            new(2, 4, 4)]) { ImageTokens = 5, TextTokens = 9, MaxSteps = TinyFlux.Steps });
+            new(2, 4, 4)])
+        { ImageTokens = 5, TextTokens = 9, MaxSteps = TinyFlux.Steps });
         WanConditions Sample(int positions) =>
             new() { Text = TinyFlux.Noise(1, 3 * 24), Image = TinyFlux.Noise(2, 5 * 36), Latents = TinyFlux.Noise(3, 8 * positions) };
         program.SetConditions(0, Sample(24), Sample(32));

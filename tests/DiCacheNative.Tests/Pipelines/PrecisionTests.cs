@@ -24,7 +24,13 @@ public class PrecisionTests
         using Engine engine = Engine.Load(Repository.File("models", "shapes-flux"), new EngineOptions { Backend = BackendKind.Cpu, Precision = precision });
         return await engine.GenerateAsync(new GenerationRequest
         {
-            Prompt = "a green star", Seed = 2, Steps = 15, Width = 64, Height = 64, Cache = CacheOptions.DiCache(), KeepTrace = true,
+            Prompt = "a green star",
+            Seed = 2,
+            Steps = 15,
+            Width = 64,
+            Height = 64,
+            Cache = CacheOptions.DiCache(),
+            KeepTrace = true,
         });
     }
 }

@@ -48,7 +48,13 @@ public sealed record HunyuanConfig
     /// <summary>HunyuanVideo text-to-video as released: 13 billion parameters.</summary>
     public static HunyuanConfig TextToVideo { get; } = new()
     {
-        Channels = 16, DoubleBlocks = 20, SingleBlocks = 40, Heads = 24, HeadDim = 128, MlpWidth = 12288, RopeAxes = [16, 56, 56],
+        Channels = 16,
+        DoubleBlocks = 20,
+        SingleBlocks = 40,
+        Heads = 24,
+        HeadDim = 128,
+        MlpWidth = 12288,
+        RopeAxes = [16, 56, 56],
     };
 
     internal static LatentSize Patch { get; } = new(1, 2, 2);

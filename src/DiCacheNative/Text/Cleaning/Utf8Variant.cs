@@ -32,8 +32,13 @@ internal static class Utf8Variant
                 value = (value << 6) | (bytes[i + k] & 0x3F);
             }
 
-            bool shortest = length switch { 2 => value >= 0x80 || (value == 0 && bytes[i] == 0xC0), 3 => value >= 0x800,
-                4 => value is >= 0x10000 and <= 0x10FFFF, _ => true };
+            bool shortest = length switch
+            {
+                2 => value >= 0x80 || (value == 0 && bytes[i] == 0xC0),
+                3 => value >= 0x800,
+                4 => value is >= 0x10000 and <= 0x10FFFF,
+                _ => true
+            };
             if (!shortest)
             {
                 return null;
